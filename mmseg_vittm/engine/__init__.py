@@ -1,0 +1,6 @@
+"""What the tools share: configs with their data, safe and strict loading, launching, hooks."""
+from .. import mm  # noqa: F401  (one sentence where MMSegmentation is missing)
+from .amp import CpuAmpOptimWrapper
+from .picture_hook import PictureHook
+
+__all__ = ['CpuAmpOptimWrapper', 'PictureHook']

@@ -1,0 +1,46 @@
+"""What every command line does alike: common options, errors in one line, earlier runs kept."""
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from ..errors import CheckpointError, InputError
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--data-root` and `--cfg-options` to a parser."""
+    parser.add_argument('--data-root', metavar='DIR',
+                        help='folder of the data, for every dataset in the config; for ADE20K the folder '
+                        'ADEChallengeData2016')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='settings to change, such as train_cfg.max_iters=1000')
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a tool; a user's error becomes one line on stderr and exit status 2, anything else a traceback."""
+    try:
+        main()
+    except (InputError, CheckpointError) as error:
+        sys.stderr.write(f'error: {error}\n')
+        sys.exit(2)
+
+
+def set_aside_earlier_run(work_dir: str) -> Path | None:
+    """Moves checkpoints of an earlier run in a work dir into a subfolder, so that a new run overwrites nothing.
+
+    Returns:
+        The subfolder, or None where there was nothing to move.
+    """
+    folder = Path(work_dir)
+    earlier = [path for pattern in ('iter_*.pth', 'epoch_*.pth', 'best_*.pth', 'last_checkpoint', 'pictures')
+               for path in folder.glob(pattern)]
+    if not earlier:
+        return None
+    aside = folder / f'earlier_{time.strftime("%Y%m%d_%H%M%S")}'
+    aside.mkdir()
+    for path in earlier:
+        path.rename(aside / path.name)
+    return aside

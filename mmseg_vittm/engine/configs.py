@@ -1,0 +1,90 @@
+"""Configs as the command lines see them: read, pointed at their data, checked before anything long starts."""
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+
+from ..errors import InputError
+
+ADE20K_SOURCE = 'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB)'
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def load_config(path: str, cfg_options: dict | None = None, data_root: str | None = None) -> Config:
+    """Reads a config, applies `--cfg-options`, then `--data-root` to every dataset in it.
+
+    Raises:
+        InputError: There is no such config, or no dataset in it has a data root.
+    """
+    if not Path(path).is_file():
+        raise InputError(f'{path}: no such config file; those of this project are in configs/')
+    cfg = Config.fromfile(path)
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+    if data_root is not None:
+        set_data_root(cfg, data_root)
+    return cfg
+
+
+def datasets_of(node: ConfigDict | list) -> Iterator[ConfigDict]:
+    """Yields every dataset in a dataloader's config, inside wrappers and concatenations too."""
+    if isinstance(node, dict):
+        if 'data_root' in node or 'data_prefix' in node:
+            yield node
+        for key, value in node.items():
+            if key not in ('pipeline', 'data_prefix'):
+                yield from datasets_of(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from datasets_of(value)
+
+
+def set_data_root(cfg: Config, data_root: str) -> None:
+    """Points every dataset of a config at one folder.
+
+    Raises:
+        InputError: The config has no dataset.
+    """
+    datasets = [dataset for loader in LOADERS if cfg.get(loader) for dataset in datasets_of(cfg[loader])]
+    if not datasets:
+        raise InputError(f'--data-root {data_root}: this config has no dataset that it could point there')
+    for dataset in datasets:
+        dataset.data_root = data_root
+    if 'data_root' in cfg:
+        cfg.data_root = data_root
+
+
+def check_data(cfg: Config, loaders: tuple[str, ...]) -> None:
+    """Checks that the folders of the datasets to be read exist and hold files.
+
+    Args:
+        cfg: The config.
+        loaders: Names of the dataloaders that will be used.
+
+    Raises:
+        InputError: One is missing or empty; says which, and where ADE20K is to be had.
+    """
+    for loader in loaders:
+        for dataset in datasets_of(cfg.get(loader) or {}):
+            if dataset.get('type') == 'ToyScenes':  # draws itself
+                continue
+            root = Path(dataset.get('data_root') or '')
+            for folder in (dataset.get('data_prefix') or {}).values():
+                path = root / (folder or '')
+                problem = None if path.is_dir() else 'no such folder'
+                if problem is None and not any(path.iterdir()):
+                    problem = 'the folder is empty'
+                if problem:
+                    raise InputError(_missing(dataset, path, root, problem, loader))
+
+
+def _missing(dataset: ConfigDict, path: Path, root: Path, problem: str, loader: str) -> str:
+    text = f'{path.resolve()}: {problem}, but {loader} ({dataset.get("type")}) reads it.'
+    if dataset.get('type') == 'ADE20KDataset':
+        text += (' Give --data-root the folder ADEChallengeData2016, the one that holds images/ and annotations/, each '
+                 f'with training/ and validation/. ADE20K is at {ADE20K_SOURCE}')
+        inner = root / 'ADEChallengeData2016'
+        if inner.is_dir():
+            text += f'. Did you mean --data-root {inner}?'
+        return text
+    return text + ' Give --data-root the folder that holds it'

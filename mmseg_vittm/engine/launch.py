@@ -1,0 +1,52 @@
+"""Launching: one process, torchrun, Slurm or MPI; GPUs through nccl and CPUs through gloo."""
+import os
+
+import torch
+import torch.distributed
+from mmengine.config import Config
+
+from ..errors import InputError
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+def world_size(launcher: str) -> int:
+    """Returns how many processes the launcher started, from its environment variables; 1 without one."""
+    names = {'pytorch': 'WORLD_SIZE', 'slurm': 'SLURM_NTASKS', 'mpi': 'OMPI_COMM_WORLD_SIZE'}
+    return int(os.environ.get(names.get(launcher, ''), 1))
+
+
+def prepare_launch(cfg: Config, launcher: str) -> None:
+    """Sets a config up for its launcher, before the Runner is built.
+
+    On GPUs mmengine does it all. Without one, mmengine's launcher and its model wrapper ask for a CUDA device
+    all the same, so the process group is opened here, with gloo.
+
+    Raises:
+        InputError: There is no GPU, and the launcher is not torchrun's; or torchrun's variables are missing.
+    """
+    cfg.launcher = launcher
+    if launcher == 'pytorch' and 'RANK' not in os.environ:
+        raise InputError('--launcher pytorch: RANK is not set; start the tool by torchrun, as tools/dist_train.sh does')
+    if launcher == 'none' or torch.cuda.is_available():
+        return
+    if launcher != 'pytorch':
+        raise InputError(f'--launcher {launcher} needs GPUs; on CPUs use torchrun and --launcher pytorch')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+
+
+def divide_batch(cfg: Config, processes: int) -> None:
+    """Divides `total_batch_size` of a config among the processes; without one, the batch stays per process.
+
+    Raises:
+        InputError: It does not divide evenly.
+    """
+    total = cfg.get('total_batch_size')
+    if total is None:
+        return
+    if total % processes:
+        raise InputError(f'total_batch_size {total} cannot be divided among {processes} processes; set '
+                         'total_batch_size=N by --cfg-options, a multiple of it')
+    cfg.train_dataloader.batch_size = total // processes

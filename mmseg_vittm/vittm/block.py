@@ -1,0 +1,85 @@
+"""ViTTMBlock: read, encode, write (paper, equations 1-4)."""
+from functools import partial
+
+from timm.layers import DropPath, Mlp
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from .heads import HEADS
+
+StreamNorm = partial(nn.LayerNorm, eps=1e-6)
+
+
+class MemoryMlp(nn.Module):
+    """The optional residual MLP on the memory stream, after the write (paper, Table 4).
+
+    Args:
+        embed_dims: Width C.
+        ratio: Hidden size over C.
+        drop_path: Probability of skipping the branch per sample.
+    """
+
+    def __init__(self, embed_dims: int, ratio: float, drop_path: float):
+        super().__init__()
+        self.norm = StreamNorm(embed_dims)
+        self.mlp = Mlp(embed_dims, hidden_features=int(embed_dims * ratio))
+        self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
+
+    def forward(self, memory: Tensor) -> Tensor:
+        """Returns memory + MLP(LayerNorm(memory)), (B, Nm, C)."""
+        return memory + self.drop_path(self.mlp(self.norm(memory)))
+
+
+class ViTTMBlock(nn.Module):
+    """One ViTTM block: the process tokens read from memory, are encoded, and write to memory.
+
+    The fusions are the encoder's, not the block's: the gates of add-erase are shared by all blocks.
+
+    Args:
+        embed_dims: Width C of both streams.
+        num_heads: Attention heads, of the encoder and of the read/write heads.
+        mlp_ratio: Hidden size of the encoder's MLP over C.
+        read_write_head: A key of `heads.HEADS`.
+        latent_dims: Width of queries and keys of the linear and latent heads.
+        num_tokens: (process, memory) tokens at the encoder's `img_size`.
+        memory_mlp_ratio: Hidden size of the memory MLP over C; None for no MLP.
+        drop_path: Probability of skipping a residual branch per sample.
+        write: False leaves out the write and the memory MLP: after the last block, where only process tokens
+            are wanted, they compute nothing.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: float, read_write_head: str, latent_dims: int,
+                 num_tokens: tuple[int, int], memory_mlp_ratio: float | None = None, drop_path: float = 0.0,
+                 write: bool = True):
+        super().__init__()
+        head = partial(HEADS[read_write_head], embed_dims, num_heads, latent_dims)
+        self.read_norm = StreamNorm(embed_dims)
+        self.read_head = head(num_targets=num_tokens[0])
+        self.encoder = Block(embed_dims, num_heads, mlp_ratio, qkv_bias=True, drop_path=drop_path,
+                             norm_layer=StreamNorm)
+        self.write_norm = StreamNorm(embed_dims)
+        self.write_head = head(num_targets=num_tokens[1]) if write else None
+        has_mlp = write and memory_mlp_ratio is not None
+        self.memory_mlp = MemoryMlp(embed_dims, memory_mlp_ratio, drop_path) if has_mlp else nn.Identity()
+
+    def forward(self, process: Tensor, memory: Tensor, read_fusion: nn.Module,
+                write_fusion: nn.Module) -> tuple[Tensor, Tensor | None]:
+        """Runs equations 1-4. The norms replace both streams (the released weights depend on it).
+
+        Args:
+            process: (B, Np, C).
+            memory: (B, Nm, C).
+            read_fusion: Fusion of what was read into the process tokens.
+            write_fusion: Fusion of what was written into the memory tokens.
+
+        Returns:
+            process (B, Np, C) and memory (B, Nm, C), the latter None where the block does not write.
+        """
+        process, memory = self.read_norm(process), self.read_norm(memory)
+        process = read_fusion(process, self.read_head(target=process, source=memory))
+        process = self.encoder(process)
+        if self.write_head is None:
+            return self.write_norm(process), None
+        process, memory = self.write_norm(process), self.write_norm(memory)
+        memory = write_fusion(memory, self.write_head(target=memory, source=process))
+        return process, self.memory_mlp(memory)

@@ -1,0 +1,28 @@
+"""Converts a checkpoint to .safetensors in our names: python tools/convert_checkpoint.py IN OUT.safetensors"""
+import argparse
+
+import mmseg_vittm  # noqa: F401  (lets mmengine's checkpoints be read)
+from mmseg_vittm.convert import convert_checkpoint
+from mmseg_vittm.engine.command import run
+
+
+def parse_args() -> argparse.Namespace:
+    """Returns the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Converts a checkpoint to .safetensors: the authors' ViTTM files and timm's ViT files to backbone "
+        'weights for --pretrained and init_cfg, a checkpoint of tools/train.py to the weights of the whole model for '
+        'test.py and infer.py, without the optimiser.')
+    parser.add_argument('source', metavar='IN', help='.pth or .safetensors file')
+    parser.add_argument('target', metavar='OUT.safetensors', help='file to write')
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT where it is there already')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Runs the command line."""
+    args = parse_args()
+    print(convert_checkpoint(args.source, args.target, args.overwrite))
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,36 @@
+"""Segments images and videos: python tools/infer.py CONFIG CHECKPOINT IMAGE|DIR|VIDEO -o DIR"""
+import argparse
+
+import mmseg_vittm  # noqa: F401  (registers the models)
+import torch
+from mmseg_vittm.engine.command import run
+from mmseg_vittm.engine.configs import load_config
+from mmseg_vittm.engine.loading import load_model
+from mmseg_vittm.engine.media import segment_files
+
+
+def parse_args() -> argparse.Namespace:
+    """Returns the command line's arguments."""
+    parser = argparse.ArgumentParser(description='Segments an image, the images and videos of a folder, or a video.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help="checkpoint of the whole model: tools/train.py's .pth, or .safetensors")
+    parser.add_argument('input', help='an image, a video, or a folder of them')
+    parser.add_argument('-o', '--out', required=True, metavar='DIR',
+                        help='overlays with a legend go to DIR/overlays, labels (PNG of class indices) to DIR/labels')
+    parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu',
+                        help='where to run (default: %(default)s)')
+    parser.add_argument('--opacity', type=float, default=0.5, help="weight of the labels' colours, 0 to 1 "
+                        '(default: %(default)s)')
+    parser.add_argument('--overwrite', action='store_true', help='replace files of an earlier run')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Runs the command line."""
+    args = parse_args()
+    model = load_model(load_config(args.config), args.checkpoint, args.device)
+    segment_files(model, args.input, args.out, args.opacity, args.overwrite)
+
+
+if __name__ == '__main__':
+    run(main)
