@@ -1,6 +1,7 @@
 # Segmenter on ViT-B/16 fine-tuned at 224: the paper's baseline, at ViTTM's recipe.
 _base_ = [
-    '_base_/models/segmenter_vit.py', '_base_/datasets/ade20k.py', '_base_/schedules/sgd_160k.py', '_base_/default_runtime.py'
+    '_base_/models/segmenter_vit.py', '_base_/datasets/ade20k.py',
+    '_base_/schedules/sgd_160k.py', '_base_/default_runtime.py'
 ]
 model = dict(
     data_preprocessor=dict(size=_base_.crop_size),

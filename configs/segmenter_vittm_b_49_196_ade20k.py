@@ -1,6 +1,7 @@
 # Segmenter on ViTTM-B(49, 196): crop 512, 16 x 16 process and 32 x 32 memory tokens; the map is the process tokens'.
 _base_ = [
-    '_base_/models/segmenter_vittm.py', '_base_/datasets/ade20k.py', '_base_/schedules/sgd_480k.py', '_base_/default_runtime.py'
+    '_base_/models/segmenter_vittm.py', '_base_/datasets/ade20k.py',
+    '_base_/schedules/sgd_480k.py', '_base_/default_runtime.py'
 ]
 model = dict(
     data_preprocessor=dict(size=_base_.crop_size),

@@ -1,6 +1,7 @@
 # Segmenter on ViTTM-S(64, 64), with a decoder of its width. The paper trains none: at the recipe of ViTTM-B(64, 64).
 _base_ = [
-    '_base_/models/segmenter_vittm.py', '_base_/datasets/ade20k_504.py', '_base_/schedules/sgd_160k.py', '_base_/default_runtime.py'
+    '_base_/models/segmenter_vittm.py', '_base_/datasets/ade20k_504.py',
+    '_base_/schedules/sgd_160k.py', '_base_/default_runtime.py'
 ]
 model = dict(
     data_preprocessor=dict(size=_base_.crop_size),

@@ -82,7 +82,7 @@ class PretrainedBackbone(BaseModule):
                 raise ValueError("init_cfg must be dict(type='Pretrained', checkpoint=PATH), "
                                  f'got the keys {sorted(self.init_cfg)}')
             report = self.load_pretrained(self.init_cfg['checkpoint'])
-            MMLogger.get_current_instance().info(f'{type(self).__name__}: {report}')
+            MMLogger.get_current_instance().info(f'{type(self).__name__}: loaded {report}')
             self._is_init = True
         else:
             super().init_weights()

@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from timm.layers import resample_abs_pos_embed, resample_abs_pos_embed_nhwc
+from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from .errors import CheckpointError
+from .vittm.streams import resample_positions
 from .weight_files import read_state_dict
 
 # The authors' names (a pattern for the whole name) and ours; None: dropped, for the reason that stands beside it.
 AUTHORS_TABLE: tuple[tuple[str, str | None, str], ...] = (
-    (r'cls_token|pos_embed|patch_embed\..*', None, "unused timm ViT embedding"),
+    (r'cls_token|pos_embed|patch_embed\..*', None, 'unused timm ViT embedding'),
     (r'(process|memory)_embedder\.(proj\..*)', r'encoder.\1_stream.\2', ''),
     (r'(process|memory)_pos_embed', r'encoder.\1_stream.pos_embed.weight', ''),
     (r'blocks\.(\d+)\.(.*)', r'encoder.blocks.\1.encoder.\2', ''),
@@ -64,7 +65,7 @@ class LoadReport:
         count[1] += tensor.numel()
 
     def __str__(self) -> str:
-        parts = [f'loaded {self.tensors} tensors ({self.parameters / 1e6:.2f} M parameters) from {self.path} '
+        parts = [f'{self.tensors} tensors ({self.parameters / 1e6:.2f} M parameters) from {self.path} '
                  f'({self.source})']
         if self.resampled:
             parts.append('resampled ' + ', '.join(self.resampled))
@@ -116,7 +117,7 @@ def fit_position(name: str, tensor: Tensor, target: Tensor, report: LoadReport) 
             tensor = tensor.unflatten(1, grid if fits else square_grid(report.path, name, tensor.shape[1]))
         if tensor.ndim == 4 and tuple(tensor.shape[1:3]) != grid:
             report.resampled.append(f'{name} {tensor.shape[1]}x{tensor.shape[2]} -> {grid[0]}x{grid[1]}')
-            tensor = resample_abs_pos_embed_nhwc(tensor, list(grid))
+            tensor = resample_positions(tensor, grid)
     return tensor
 
 

@@ -34,6 +34,8 @@ def add_legend(picture: np.ndarray, labels: np.ndarray, classes: Sequence[str],
                palette: Sequence[Sequence[int]]) -> np.ndarray:
     """Sets a legend to the right of a picture: the classes seen, largest first, with their share of the area.
 
+    Where they do not fit the picture's height, they stand in several columns.
+
     Args:
         picture: (H, W, 3) uint8 RGB.
         labels: Class indices (of any shape); those beyond the classes are left out.
@@ -50,13 +52,15 @@ def add_legend(picture: np.ndarray, labels: np.ndarray, classes: Sequence[str],
     row = size + MARGIN
     texts = [f'{classes[i]}  {100 * counts[i] / max(labels.size, 1):.1f}%' for i in seen]
     width = 3 * MARGIN + size + max([int(font.getlength(text)) + 1 for text in texts], default=0)
-    height = max(picture.shape[0], 2 * MARGIN + row * len(seen))
-    canvas = Image.new('RGB', (picture.shape[1] + width, height), 'white')
+    rows = max(8, (picture.shape[0] - 2 * MARGIN) // row)  # a column; further ones stand beside it
+    columns = -(-len(seen) // rows)
+    height = max(picture.shape[0], 2 * MARGIN + row * min(rows, len(seen)))
+    canvas = Image.new('RGB', (picture.shape[1] + width * columns, height), 'white')
     canvas.paste(Image.fromarray(picture), (0, 0))
     draw = ImageDraw.Draw(canvas)
-    left = picture.shape[1] + MARGIN
     for n, (i, text) in enumerate(zip(seen, texts, strict=True)):
-        top = MARGIN + n * row
+        left = picture.shape[1] + MARGIN + width * (n // rows)
+        top = MARGIN + n % rows * row
         draw.rectangle((left, top, left + size, top + size), fill=tuple(int(c) for c in palette[i]), outline='gray')
         draw.text((left + size + MARGIN, top + size / 2), text, fill='black', font=font, anchor='lm')
     return np.asarray(canvas)

@@ -207,7 +207,8 @@ def draw() -> str:
             f'viewBox="0 {TOP} {WIDTH} {HEIGHT}" font-family="{FONT}" role="img" '
             'aria-labelledby="title"><title id="title">Architecture of ViTTM: a process and a '
             'memory token stream with reads and writes in each block</title>'
-            f'<defs>{heads}</defs><rect y="{TOP}" width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
+            f'<defs>{heads}</defs>'
+            f'<rect y="{TOP}" width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>'
             f'{inputs()}{block()}{decoder()}</svg>\n').replace('><', '>\n<')
 
 

@@ -1,8 +1,9 @@
 """Segments images and videos: python tools/infer.py CONFIG CHECKPOINT IMAGE|DIR|VIDEO -o DIR"""
 import argparse
 
-import mmseg_vittm  # noqa: F401  (registers the models)
 import torch
+
+import mmseg_vittm  # noqa: F401  (registers the models)
 from mmseg_vittm.engine.command import run
 from mmseg_vittm.engine.configs import load_config
 from mmseg_vittm.engine.loading import load_model

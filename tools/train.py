@@ -3,9 +3,10 @@ import argparse
 import os
 from pathlib import Path
 
-import mmseg_vittm  # noqa: F401  (registers the models)
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
+
+import mmseg_vittm  # noqa: F401  (registers the models)
 from mmseg_vittm.engine.amp import use_amp
 from mmseg_vittm.engine.command import add_config_options, run, set_aside_earlier_run
 from mmseg_vittm.engine.configs import check_data, load_config

@@ -59,7 +59,7 @@ def draw_ground(scene):
     near = np.clip(patch.scale * tile / 4 - 0.3, 0, 1)
     joints = (np.minimum(u % tile, v % tile) < 0.06 * tile + 0.5 / patch.scale) * near
     tiled = paving * grey((0.85 + 0.3 * rough) * (1 - 0.35 * joints))
-    meadow = grass * grey((0.55 + 0.5 * rough + 0.4 * patches))
+    meadow = grass * grey(0.55 + 0.5 * rough + 0.4 * patches)
     everywhere = np.full_like(u, -1000)
     town = rng.random() < 0.3
     patch.fill(everywhere, tiled if town else meadow, 'pavement' if town else 'grass')

@@ -4,8 +4,8 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Sequence, Union
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -62,15 +62,15 @@ class ToyScenes(BaseSegDataset):
 
     def __init__(self,
                  data_root: str = 'data/toy_scenes',
-                 data_prefix: Optional[Dict[str, str]] = None,
-                 pipeline: Sequence[Union[dict, Callable]] = (),
+                 data_prefix: dict[str, str] | None = None,
+                 pipeline: Sequence[dict | Callable] = (),
                  test_mode: bool = False,
                  num_train: int = 600,
                  num_val: int = 40,
                  image_size: int = 128,
                  seed: int = 0,
-                 metainfo: Optional[dict] = None,
-                 indices: Optional[Union[int, Sequence[int]]] = None,
+                 metainfo: dict | None = None,
+                 indices: int | Sequence[int] | None = None,
                  serialize_data: bool = True,
                  lazy_init: bool = False,
                  max_refetch: int = 1000,
@@ -85,7 +85,7 @@ class ToyScenes(BaseSegDataset):
             serialize_data=serialize_data, lazy_init=lazy_init, max_refetch=max_refetch, ignore_index=ignore_index,
             reduce_zero_label=reduce_zero_label)
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Lists the files of the split, after drawing the set if it is not there."""
         prepare(self.data_root, **self.parameters)
         return super().load_data_list()

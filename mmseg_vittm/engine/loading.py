@@ -17,12 +17,11 @@ from ..weight_files import read_file
 DATASET_META = 'dataset_meta'
 
 
-def read_checkpoint(path: str, map_location: Any = 'cpu') -> dict:
-    """Reads a checkpoint of a whole model without running code in it.
+def read_checkpoint(path: str) -> dict:
+    """Reads a checkpoint of a whole model onto the CPU, without running code in it.
 
     Args:
         path: A `.pth` file of mmengine's Runner, or a `.safetensors` file of `tools/convert_checkpoint.py`.
-        map_location: Ignored: tensors come on the CPU, and loading copies them to the model's device.
 
     Returns:
         A dict with `state_dict` and `meta`, and what else the Runner saved.
@@ -64,7 +63,10 @@ class StrictRunner(Runner):
 
 def use_safe_loader() -> None:
     """Makes mmengine read local checkpoints by `read_checkpoint`, in this process: what the tools do first."""
-    CheckpointLoader.register_scheme(prefixes='', loader=read_checkpoint, force=True)
+    def load_from_local(path: str, map_location: Any = 'cpu') -> dict:  # mmengine logs what follows `load_from_`
+        return read_checkpoint(path)
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
 
 
 def load_model(config: Config, path: str, device: str) -> nn.Module:

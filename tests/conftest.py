@@ -1,0 +1,63 @@
+"""Fixtures of all tests."""
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmseg_vittm.stack import stack_installed
+from tiny_models import DATA, ROOT
+
+torch.set_num_threads(1)  # the models are tiny, and tests may share their machine
+STACK_INSTALLED = stack_installed()
+WITHOUT_STACK = {'test_encoder.py', 'test_heads_fusion.py', 'test_complexity.py', 'test_install.py', 'test_pictures.py'}
+
+
+def pytest_report_header(config) -> str | None:
+    """Says what is left out where the MMSegmentation stack is missing."""
+    return None if STACK_INSTALLED else f'MMSegmentation is not installed: only {", ".join(sorted(WITHOUT_STACK))} run'
+
+
+def pytest_ignore_collect(collection_path: Path, config) -> bool | None:
+    """Leaves out the files that need the MMSegmentation stack where it is missing."""
+    needs_stack = collection_path.name.startswith('test_') and collection_path.name not in WITHOUT_STACK
+    return True if needs_stack and not STACK_INSTALLED else None
+
+
+@pytest.fixture(scope='session')
+def shared() -> Path:
+    """The folder `shared` beside the repository, or the one that MMSEG_VITTM_SHARED names."""
+    path = Path(os.environ.get('MMSEG_VITTM_SHARED', ROOT.parent / 'shared'))
+    if not path.is_dir():
+        pytest.skip(f'{path} is not there; MMSEG_VITTM_SHARED names another folder')
+    return path
+
+
+@pytest.fixture(scope='session')
+def golden_path(request):
+    """Finds a golden file by name: the copy in tests/data, else the one in `shared`."""
+    def find(name: str) -> Path:
+        copy = DATA / f'{name}.safetensors'
+        return copy if copy.is_file() else request.getfixturevalue('shared') / 'goldens' / copy.name
+    return find
+
+
+@pytest.fixture
+def mmseg_scope():
+    """The scope that a Runner sets for configs with `default_scope = 'mmseg'`."""
+    from mmengine.registry import DefaultScope
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Runs Python code in a fresh interpreter that sees the repository; returns the finished process."""
+    import subprocess
+    import sys
+
+    def run(code: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess:
+        paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+        return subprocess.run([sys.executable, '-c', code], cwd=cwd, capture_output=True, text=True, timeout=300,
+                              env=os.environ | {'PYTHONPATH': os.pathsep.join(paths)})
+    return run
