@@ -186,7 +186,7 @@ def decoder():
              grid(x, Y_MEMORY, 60, 6, MEMORY_TINT, MEMORY),
              text(x, Y_PROCESS - 48, 'process map', 13, PROCESS),
              text(x, Y_MEMORY + 48, 'memory map', 13, MEMORY),
-             text(x, Y_MEMORY + 65, 'where the grids match', 12.5, GREY),
+             text(x, Y_MEMORY + 65, "out_tokens='concat'", 12.5, GREY),
              box(x, MIDDLE, 96, 54, ['concat', '(process first)'], size=12.5),
              arrow([(x, Y_PROCESS + 31), (x, MIDDLE - 28)], PROCESS),
              arrow([(x, Y_MEMORY - 31), (x, MIDDLE + 28)], MEMORY, dash='5 4'),

@@ -18,19 +18,22 @@ class Noise:
     """
 
     def __init__(self, rng):
-        self.lattice = rng.random((64, 64), dtype=np.float32)
+        self.lattice = np.pad(rng.random((64, 64), dtype=np.float32), (0, 1), mode='wrap').ravel()
 
     def __call__(self, u, v, octaves=2):
-        """Noise at the points (u, v), two arrays of one shape; each octave adds half the amplitude at twice the rate."""
+        """Noise at the points (u, v), arrays of one shape; an octave has half its forerunner's size at twice its rate."""
         total = 0
         for octave in range(octaves):
-            iu, iv = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
-            fu, fv = u - iu, v - iv
+            left, low = np.floor(u), np.floor(v)
+            fu, fv = u - left, v - low
             fu, fv = fu * fu * (3 - 2 * fu), fv * fv * (3 - 2 * fv)
-            left, right, low, high = iu & 63, (iu + 1) & 63, iv & 63, (iv + 1) & 63
-            below = self.lattice[low, left] * (1 - fu) + self.lattice[low, right] * fu
-            above = self.lattice[high, left] * (1 - fu) + self.lattice[high, right] * fu
-            total = total + (below * (1 - fv) + above * fv) * 0.5 ** (octave + 1)
+            left, low = left.astype(np.int32), low.astype(np.int32)
+            corner = (low & 63) * 65 + (left & 63)
+            below = self.lattice.take(corner)
+            below += fu * (self.lattice.take(corner + 1) - below)
+            above = self.lattice.take(corner + 65)
+            above += fu * (self.lattice.take(corner + 66) - above)
+            total = total + (below + fv * (above - below)) * 0.5 ** (octave + 1)
             u, v = 2 * u + 17.3, 2 * v + 5.7
         return total / (1 - 0.5 ** octaves)
 

@@ -34,7 +34,7 @@ def draw_mountains(scene):
     rock = between(rng, (0.3, 0.35, 0.3), (0.55, 0.5, 0.45), 0.08)
     if rng.random() < 0.3:
         rock = between(rng, (0.15, 0.3, 0.1), (0.4, 0.45, 0.2))
-    peak, ridges = rng.uniform(35, 110), rng.integers(1, 4)
+    peak, ridges = rng.uniform(50, 130), rng.integers(1, 4)
     snow = rng.uniform(0.5, 1.5) * peak
     for ridge in range(ridges):
         top = peak * (1 - 0.3 * ridge) * scene.noise(patch.u / 45 + 20 * ridge, np.full_like(patch.u, ridge + 0.5), 4)
@@ -63,13 +63,13 @@ def draw_ground(scene):
     everywhere = np.full_like(u, -1000)
     town = rng.random() < 0.3
     patch.fill(everywhere, tiled if town else meadow, 'pavement' if town else 'grass')
-    if rng.random() < 0.45:
+    if rng.random() < 0.6:
         shore = patch.noise(0.08, 2) * 14
-        side, edge = rng.choice([-1, 1]), rng.uniform(-4, 8)
+        side, edge = rng.choice([-1, 1]), rng.uniform(-5, 4)
         if rng.random() < 0.5:
-            distance = rng.uniform(8, 20) + shore - v
+            distance = rng.uniform(2, 9) + 0.5 * shore - v
         else:
-            distance = edge + shore - side * u
+            distance = edge + 0.6 * shore - side * u
         ripple = scene.noise(u * 0.8, scene.rows[patch.window] / scene.size * 90, 2)
         mirror = scene.image[np.clip(2 * int(scene.horizon) - np.arange(int(scene.horizon) + 1, scene.size), 0, None)]
         tint = between(rng, (0.1, 0.3, 0.4), (0.35, 0.5, 0.6), 0.06)
@@ -282,7 +282,7 @@ def draw_person(scene, x, depth):
 def draw_sign(scene, x, depth):
     """A road sign: a disc, a triangle or a board, rimmed, on a post."""
     rng = scene.rng
-    radius, height, shape = rng.uniform(0.5, 0.75), rng.uniform(1.6, 2.6), rng.integers(3)
+    radius, height, shape = rng.uniform(0.55, 0.85), rng.uniform(1.6, 2.6), rng.integers(3)
     patch = scene.patch(x, depth, radius, height + radius)
     if patch is None:
         return
@@ -302,9 +302,9 @@ def draw_sign(scene, x, depth):
 
 # What may stand in a scene: how it is drawn, how many at most, the chance of any, nearest and furthest in metres.
 THINGS = (
-    (draw_building, 4, 0.65, 12, 35), (draw_tree, 4, 0.7, 7, 25), (draw_fence, 2, 0.4, 6, 14),
-    (draw_rock, 3, 0.4, 4, 10), (draw_bus, 1, 0.4, 9, 16), (draw_car, 3, 0.55, 6, 14),
-    (draw_person, 4, 0.55, 4, 8), (draw_sign, 2, 0.5, 5, 10))
+    (draw_building, 3, 0.6, 13, 35), (draw_tree, 4, 0.65, 7, 20), (draw_fence, 2, 0.4, 6, 12),
+    (draw_rock, 3, 0.4, 4, 8), (draw_bus, 2, 0.45, 8, 13), (draw_car, 3, 0.6, 5, 10),
+    (draw_person, 4, 0.6, 3.5, 6.5), (draw_sign, 3, 0.55, 4, 8))
 
 
 def draw_scene(rng, size):
@@ -320,7 +320,7 @@ def draw_scene(rng, size):
     """
     scene = Scene(rng, size)
     draw_sky(scene)
-    if rng.random() < 0.55:
+    if rng.random() < 0.65:
         draw_mountains(scene)
     draw_ground(scene)
     things = []
@@ -339,9 +339,9 @@ def develop(scene):
     """The photograph: a colour cast and brightness for the time of day, uneven light, sensor noise; uint8."""
     rng = scene.rng
     warm = rng.normal(0, 0.12)
-    cast = np.float32([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm]) * np.float32(rng.uniform(0.55, 1.1))
+    cast = np.float32([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm]) * np.float32(rng.uniform(0.65, 1.15))
     light = 0.85 + 0.3 * scene.noise(scene.columns / scene.size * 2, scene.rows / scene.size * 2, 1)
     image = np.clip(scene.image, 0, 1) * cast * grey(light)
     image = np.clip(image, 0, 1) ** np.float32(rng.uniform(0.75, 1.2))
-    image += rng.normal(0, rng.uniform(0.01, 0.04), image.shape).astype(np.float32)
+    image += rng.normal(0, rng.uniform(0.01, 0.03), image.shape).astype(np.float32)
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
