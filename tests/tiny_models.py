@@ -33,13 +33,14 @@ def random_loss(outputs, seed: int = 2) -> torch.Tensor:
     return sum((out * torch.randn(out.shape, generator=generator)).sum() for out in outputs if out is not None)
 
 
-def assert_no_dead_parameters(module: torch.nn.Module, outputs, invariant: tuple[str, ...] = ()) -> None:
-    """Every parameter has a gradient, and not just rounding noise but where a softmax cancels it (`invariant`)."""
+def assert_no_dead_parameters(module: torch.nn.Module, outputs, invariant: tuple[str, ...] = (),
+                              least: float = 1e-6) -> None:
+    """Every parameter has a gradient, and of some size but where a softmax cancels it (`invariant`)."""
     random_loss(outputs).backward()
     without = [name for name, weight in module.named_parameters() if weight.grad is None]
     assert not without, f'no gradient: {without}'
     zero = [name for name, weight in module.named_parameters()
-            if not name.endswith(invariant or '\0') and weight.grad.abs().max() < 1e-6]
+            if not name.endswith(invariant or '\0') and weight.grad.abs().max() < least]
     assert not zero, f'the gradient is zero: {zero}'
 
 

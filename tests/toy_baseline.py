@@ -1,6 +1,6 @@
 """What colour and position alone give on the toy scenes: a logistic regression per pixel.
 
-A model that learns shapes and context must do far better. ``python tests/toy_baseline.py DATA_ROOT`` prints the
+A model that learns shapes and context must do far better. `python tests/toy_baseline.py DATA_ROOT` prints the
 regression's mIoU on the validation split.
 """
 
@@ -59,7 +59,7 @@ def regression_miou(data_root) -> float:
     """Fits the regression on the training split and measures it on the validation split.
 
     Args:
-        data_root (str or Path): A folder in ADE20K's layout, as ``ToyScenes`` draws it.
+        data_root (str or Path): A folder in ADE20K's layout, as `ToyScenes` draws it.
 
     Returns:
         float: mIoU in percent over the classes that occur in the validation split, unlabelled pixels left out.

@@ -1,96 +1,8 @@
-"""What a toy scene shows: the backdrop, the ground, and the things that stand on it; and ``draw_scene``."""
+"""The things that stand in a toy scene, each drawn at x metres to the right, `depth` metres away."""
 
 import numpy as np
 
-from .toy_drawing import Scene, any_colour, between, box, disc, limb, polygon
-
-
-def grey(factor):
-    """An array of brightness factors as one that multiplies colours."""
-    return factor[..., None]
-
-
-def draw_sky(scene):
-    """A gradient from the zenith to the horizon, with clouds."""
-    rng = scene.rng
-    zenith = between(rng, (0.15, 0.35, 0.75), (0.75, 0.75, 0.75), 0.08)
-    scene.air = between(rng, (0.9, 0.85, 0.8), (0.65, 0.75, 0.85), 0.08)
-    if rng.random() < 0.25:
-        scene.air = between(rng, (0.95, 0.6, 0.35), (0.85, 0.55, 0.6))
-    down = grey(np.clip(scene.rows / scene.horizon, 0, 1))
-    sky = zenith * (1 - down) + scene.air * down
-    across = scene.columns / scene.size
-    clouds = scene.noise(across * 4 + 3, scene.rows / scene.size * rng.uniform(6, 12), 4)
-    cover = grey(np.clip((clouds - rng.uniform(0.4, 0.8)) * 5, 0, 1))
-    shade = between(rng, (0.95, 0.95, 0.95), (0.55, 0.55, 0.6))
-    scene.image[:] = sky * (1 - cover) + shade * (0.8 + 0.4 * grey(clouds)) * cover
-    scene.label[:] = 1
-
-
-def draw_mountains(scene):
-    """One to three ridges, hazier the further away."""
-    rng = scene.rng
-    patch = scene.patch(0, 200, 400, 400)
-    rock = between(rng, (0.3, 0.35, 0.3), (0.55, 0.5, 0.45), 0.08)
-    if rng.random() < 0.3:
-        rock = between(rng, (0.15, 0.3, 0.1), (0.4, 0.45, 0.2))
-    peak, ridges = rng.uniform(50, 130), rng.integers(1, 4)
-    snow = rng.uniform(0.5, 1.5) * peak
-    for ridge in range(ridges):
-        top = peak * (1 - 0.3 * ridge) * scene.noise(patch.u / 45 + 20 * ridge, np.full_like(patch.u, ridge + 0.5), 4)
-        slope = scene.noise((patch.u + patch.v * 0.6) / 8, (patch.v - patch.u * 0.3) / 20 + 9 * ridge, 3)
-        colour = rock * grey(0.55 + 0.9 * slope)
-        colour = np.where(grey(top + 20 * slope - 10 > snow), 0.95, colour)
-        patch.clear = np.float32(rng.uniform(0.45, 0.6) + 0.13 * ridge)
-        patch.light = 1 + 0.5 * scene.sun * (slope - 0.5)
-        patch.fill((patch.v - top) * 0.7, colour, 'mountain')
-
-
-def draw_ground(scene):
-    """Grass or paving to the horizon; a road, perhaps with pavements, and water laid over it, all in perspective."""
-    rng, patch = scene.rng, scene.ground()
-    u, v = patch.u, patch.v
-    rough = patch.noise(6, 2)
-    patches = patch.noise(0.35, 2)
-    grass = between(rng, (0.2, 0.4, 0.12), (0.6, 0.55, 0.3), 0.06)
-    paving = between(rng, (0.4, 0.4, 0.4), (0.75, 0.7, 0.62), 0.06)
-    asphalt = between(rng, (0.2, 0.2, 0.22), (0.6, 0.57, 0.55), 0.05)
-    tile = rng.uniform(0.5, 1.1)
-    near = np.clip(patch.scale * tile / 4 - 0.3, 0, 1)
-    joints = (np.minimum(u % tile, v % tile) < 0.06 * tile + 0.5 / patch.scale) * near
-    tiled = paving * grey((0.85 + 0.3 * rough) * (1 - 0.35 * joints))
-    meadow = grass * grey(0.55 + 0.5 * rough + 0.4 * patches)
-    everywhere = np.full_like(u, -1000)
-    town = rng.random() < 0.3
-    patch.fill(everywhere, tiled if town else meadow, 'pavement' if town else 'grass')
-    if rng.random() < 0.6:
-        shore = patch.noise(0.08, 2) * 14
-        side, edge = rng.choice([-1, 1]), rng.uniform(-5, 4)
-        if rng.random() < 0.5:
-            distance = rng.uniform(2, 9) + 0.5 * shore - v
-        else:
-            distance = edge + 0.6 * shore - side * u
-        ripple = scene.noise(u * 0.8, scene.rows[patch.window] / scene.size * 90, 2)
-        mirror = scene.image[np.clip(2 * int(scene.horizon) - np.arange(int(scene.horizon) + 1, scene.size), 0, None)]
-        tint = between(rng, (0.1, 0.3, 0.4), (0.35, 0.5, 0.6), 0.06)
-        water = (0.55 * mirror + 0.45 * tint) * grey(0.75 + 0.5 * ripple)
-        patch.fill(distance * np.minimum(1, 12 / v), water, 'water')
-    if rng.random() < 0.75:
-        if rng.random() < 0.25:
-            middle, along, across = rng.uniform(7, 14), u, v
-        else:
-            bend = rng.normal(0, 0.004)
-            middle, along, across = rng.uniform(-3, 3) + bend * v * v, v, u
-        half = rng.uniform(2.2, 4.5)
-        off = np.abs(across - middle)
-        if rng.random() < 0.7:
-            patch.fill(off - half - rng.uniform(1.5, 3.5), tiled, 'pavement')
-        patch.fill(off - half, asphalt * grey(0.8 + 0.4 * patch.noise(12, 2)), 'road')
-        paint = between(rng, (0.9, 0.9, 0.9), (0.9, 0.8, 0.4))
-        if rng.random() < 0.8:
-            patch.fill(np.maximum(off - 0.1, np.abs(along % 4 - 2) - 1), paint)
-        if rng.random() < 0.6:
-            patch.fill(np.abs(off - half + 0.35) - 0.09, paint)
+from .toy_canvas import any_colour, between, box, disc, grey, limb, polygon
 
 
 def draw_building(scene, x, depth):
@@ -156,7 +68,8 @@ def draw_tree(scene, x, depth):
     leaf = between(rng, (0.1, 0.28, 0.08), (0.45, 0.5, 0.2), 0.06)
     if rng.random() < 0.2:
         leaf = between(rng, (0.65, 0.45, 0.1), (0.6, 0.2, 0.1))
-    patch.fill(box(u, v, -0.05 * height, 0.05 * height, 0, height * 0.5), bark * grey(0.6 + 0.8 * patch.noise(3)), 'tree')
+    trunk = box(u, v, -0.05 * height, 0.05 * height, 0, height * 0.5)
+    patch.fill(trunk, bark * grey(0.6 + 0.8 * patch.noise(3)), 'tree')
     leaves = patch.noise(2.2, 3)
     if rng.random() < 0.35:
         crown = np.maximum(np.abs(u) - width * (0.35 + 0.55 * ((height - v) % (height / 4)) / (height / 4))
@@ -183,7 +96,8 @@ def draw_rock(scene, x, depth):
     body = np.hypot(u / half, v / height) - 1 + 0.35 * (patch.noise(1.5 / half) - 0.5)
     stone = between(rng, (0.35, 0.35, 0.36), (0.65, 0.58, 0.48), 0.05)
     patch.light = 0.75 + 0.5 * v / height + 0.3 * scene.sun * u / half
-    patch.fill(np.maximum(body * min(half, height), -v), stone * grey(0.6 + 0.5 * facets + 0.3 * patch.noise(9)), 'rock')
+    colour = stone * grey(0.6 + 0.5 * facets + 0.3 * patch.noise(9))
+    patch.fill(np.maximum(body * min(half, height), -v), colour, 'rock')
 
 
 def draw_fence(scene, x, depth):
@@ -267,7 +181,8 @@ def draw_person(scene, x, depth):
     if patch is None:
         return
     u, v = patch.u * way, patch.v / height * 1.75
-    skin, hair = between(rng, (0.3, 0.18, 0.12), (0.95, 0.76, 0.65), 0.03), between(rng, (0.08, 0.06, 0.05), (0.7, 0.6, 0.4))
+    skin = between(rng, (0.3, 0.18, 0.12), (0.95, 0.76, 0.65), 0.03)
+    hair = between(rng, (0.08, 0.06, 0.05), (0.7, 0.6, 0.4))
     shirt, trousers = any_colour(rng), any_colour(rng, 0.08, 0.7)
     legs = np.minimum(limb(u, v, -0.08, 0.85, -stride, 0.08, 0.11), limb(u, v, 0.08, 0.85, stride, 0.08, 0.11))
     patch.fill(legs, trousers, 'person')
@@ -298,50 +213,3 @@ def draw_sign(scene, x, depth):
     patch.fill(plate, rim, 'sign')
     patch.fill(plate + 0.2 * radius, face)
     patch.fill(box(u, v, -0.45 * radius, 0.45 * radius, -0.18 * radius, 0.08 * radius), rim * 0.5)
-
-
-# What may stand in a scene: how it is drawn, how many at most, the chance of any, nearest and furthest in metres.
-THINGS = (
-    (draw_building, 3, 0.6, 13, 35), (draw_tree, 4, 0.65, 7, 20), (draw_fence, 2, 0.4, 6, 12),
-    (draw_rock, 3, 0.4, 4, 8), (draw_bus, 2, 0.45, 8, 13), (draw_car, 3, 0.6, 5, 10),
-    (draw_person, 4, 0.6, 3.5, 6.5), (draw_sign, 3, 0.55, 4, 8))
-
-
-def draw_scene(rng, size):
-    """Draws one scene.
-
-    Args:
-        rng (np.random.Generator): Decides everything; the same state gives the same scene, bit by bit.
-        size (int): Side of the picture in pixels.
-
-    Returns:
-        tuple: The image, uint8 (size, size, 3) in RGB order, and the labels, uint8 (size, size): 0 is unlabelled,
-        k is ``CLASSES[k - 1]``.
-    """
-    scene = Scene(rng, size)
-    draw_sky(scene)
-    if rng.random() < 0.65:
-        draw_mountains(scene)
-    draw_ground(scene)
-    things = []
-    for draw, most, chance, nearest, furthest in THINGS:
-        if rng.random() < chance:
-            for _ in range(rng.integers(1, most + 1)):
-                depth = nearest * (furthest / nearest) ** rng.random()
-                column = rng.uniform(0, size)
-                things.append((depth, (column - scene.vanishing) * depth / scene.focal, draw))
-    for depth, x, draw in sorted(things, key=lambda thing: -thing[0]):
-        draw(scene, x, depth)
-    return develop(scene), scene.label
-
-
-def develop(scene):
-    """The photograph: a colour cast and brightness for the time of day, uneven light, sensor noise; uint8."""
-    rng = scene.rng
-    warm = rng.normal(0, 0.12)
-    cast = np.float32([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm]) * np.float32(rng.uniform(0.65, 1.15))
-    light = 0.85 + 0.3 * scene.noise(scene.columns / scene.size * 2, scene.rows / scene.size * 2, 1)
-    image = np.clip(scene.image, 0, 1) * cast * grey(light)
-    image = np.clip(image, 0, 1) ** np.float32(rng.uniform(0.75, 1.2))
-    image += rng.normal(0, rng.uniform(0.01, 0.03), image.shape).astype(np.float32)
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""``ToyScenes``: a procedural data set in ADE20K's on-disk layout, drawn where it is first used."""
+"""`ToyScenes`: a procedural data set in ADE20K's on-disk layout, drawn where it is first used."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from mmseg.registry import DATASETS
 from PIL import Image
 from rich.progress import track
 
-from .toy_drawing import CLASSES
-from .toy_objects import draw_scene
+from .toy_canvas import CLASSES
+from .toy_drawing import draw_scene
 
 # Raise it with any change that changes a picture: a set on disk from another version is then refused, not mixed in.
 DRAWING_VERSION = 1
@@ -28,31 +28,31 @@ SPLITS = ('training', 'validation')
 class ToyScenes(BaseSegDataset):
     """Street and country scenes drawn by a program, for trying things without a download.
 
-    The set is drawn into ``data_root`` the first time it is read (about 15 s) and read from there ever after. The
-    same parameters give the same pictures everywhere; a scene depends on ``seed``, its split and its number alone,
+    The set is drawn into `data_root` the first time it is read (about 15 s) and read from there ever after. The
+    same parameters give the same pictures everywhere; a scene depends on `seed`, its split and its number alone,
     so a larger set begins with the scenes of a smaller one.
 
     Args:
         data_root (str): The folder of the set. It must hold exactly this set, be empty, or not exist.
-        data_prefix (dict, optional): Folders under ``data_root``. None is the training split,
-            ``dict(img_path='images/training', seg_map_path='annotations/training')``.
+        data_prefix (dict, optional): Folders under `data_root`. None is the training split,
+            `dict(img_path='images/training', seg_map_path='annotations/training')`.
         pipeline (sequence): Transforms.
         test_mode (bool): Whether the set is for testing.
         num_train (int): Number of training scenes.
         num_val (int): Number of validation scenes.
         image_size (int): Side of the square pictures in pixels.
         seed (int): Which scenes.
-        metainfo (dict, optional): Replaces parts of ``METAINFO``, as everywhere in MMSegmentation.
+        metainfo (dict, optional): Replaces parts of `METAINFO`, as everywhere in MMSegmentation.
         indices (int or sequence, optional): Use only these scenes of the split.
         serialize_data (bool): Whether to keep the list of files as one block that workers share.
         lazy_init (bool): Whether to put off drawing and listing until the first scene is asked for.
         max_refetch (int): How many times a scene that a transform rejects is replaced by another.
         ignore_index (int): The label of pixels that do not count.
-        reduce_zero_label (bool): Whether label 0 (unlabelled) becomes ``ignore_index`` and k becomes k - 1.
+        reduce_zero_label (bool): Whether label 0 (unlabelled) becomes `ignore_index` and k becomes k - 1.
 
     Raises:
-        ValueError: When a parameter makes no set, or ``data_root`` holds another set.
-        FileExistsError: When ``data_root`` holds something else, or this set with files missing.
+        ValueError: When a parameter makes no set, or `data_root` holds another set.
+        FileExistsError: When `data_root` holds something else, or this set with files missing.
     """
     METAINFO = dict(
         classes=CLASSES,
@@ -92,9 +92,9 @@ class ToyScenes(BaseSegDataset):
 
 
 def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed: int) -> None:
-    """Sees to it that ``data_root`` holds the set: draws it if there is nothing, checks it if there is something.
+    """Sees to it that `data_root` holds the set: draws it if there is nothing, checks it if there is something.
 
-    A set appears under its name only when it is complete: it is drawn into a folder of its own beside ``data_root``
+    A set appears under its name only when it is complete: it is drawn into a folder of its own beside `data_root`
     and renamed. Of several processes that draw at once the first to finish wins and the others use its result.
 
     Args:
@@ -105,8 +105,8 @@ def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed:
         seed (int): Which scenes, at least 0.
 
     Raises:
-        ValueError: When a parameter makes no set, or ``data_root`` holds another set.
-        FileExistsError: When ``data_root`` holds something else, or this set with files missing.
+        ValueError: When a parameter makes no set, or `data_root` holds another set.
+        FileExistsError: When `data_root` holds something else, or this set with files missing.
     """
     for name, value, least in (('num_train', num_train, 1), ('num_val', num_val, 1), ('image_size', image_size, 32),
                                ('seed', seed, 0)):
@@ -121,7 +121,7 @@ def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed:
 
 
 def draw(root: Path, record: dict) -> None:
-    """Draws the set that ``record`` describes beside ``root`` and renames it to ``root``, unless that now exists."""
+    """Draws the set that `record` describes beside `root` and renames it to `root`, unless that now exists."""
     logger = MMLogger.get_current_instance()
     logger.info(f'Drawing the toy scenes into {root} (once)')
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def draw(root: Path, record: dict) -> None:
 
 
 def check(root: Path, record: dict) -> None:
-    """Raises an error unless ``root`` holds the set that ``record`` describes, whole."""
+    """Raises an error unless `root` holds the set that `record` describes, whole."""
     remedy = f'Choose another data_root, or delete {root} yourself if you can do without it; it is then drawn anew.'
     try:
         found = json.loads((root / RECORD).read_text())

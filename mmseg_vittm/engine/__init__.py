@@ -1,6 +1,7 @@
 """What the tools share: configs with their data, safe and strict loading, launching, hooks."""
 from .. import mm  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .amp import CpuAmpOptimWrapper
+from .mean_loss_hook import MeanLossHook
 from .picture_hook import PictureHook
 
-__all__ = ['CpuAmpOptimWrapper', 'PictureHook']
+__all__ = ['CpuAmpOptimWrapper', 'MeanLossHook', 'PictureHook']

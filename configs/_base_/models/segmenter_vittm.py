@@ -1,5 +1,5 @@
 # Segmenter's mask transformer on ViTTM. A config that inherits this sets every size from its `crop_size`:
-# backbone.img_size, data_preprocessor.size and test_cfg.
+# backbone.img_size, data_preprocessor.size and test_cfg. The backbone's `arch` is 'base' unless it says otherwise.
 data_preprocessor = dict(
     type='SegDataPreProcessor',
     mean=[127.5, 127.5, 127.5],
@@ -12,7 +12,6 @@ model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(
         type='ViTTM',
-        arch='base',
         process_patch_size=28,
         memory_patch_size=28,
         out_tokens='concat'),
