@@ -1,0 +1,79 @@
+"""Tools as users run them: processes, on a tiny model and a handful of toy scenes."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tiny_models import ROOT
+
+TINY_CONFIG = '''
+_base_ = {base!r}
+data_root = {data!r}
+crop_size = (64, 64)
+pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='Resize', scale=crop_size, keep_ratio=True),
+    dict(type='PackSegInputs'),
+]
+model = dict(
+    data_preprocessor=dict(size=crop_size),
+    backbone=dict(img_size=crop_size, arch=dict(embed_dims=48, num_layers=2, num_heads=3, mlp_ratio=4.0)),
+    decode_head=dict(in_channels=96, channels=48, embed_dims=48))
+dataset = dict(data_root=data_root, image_size=64, num_train=8, num_val=4)
+train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=pipeline, **dataset))
+val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dataset)
+test_dataloader = val_dataloader
+total_batch_size = 4
+train_cfg = dict(max_iters=4, val_interval=4)
+default_hooks = dict(checkpoint=dict(interval=2), logger=dict(interval=1))
+tta_model = dict(type='SegTTAModel')
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='Resize', scale_factor=1.0, keep_ratio=True), dict(type='Resize', scale_factor=1.5, keep_ratio=True)],
+        [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+        [dict(type='LoadAnnotations', reduce_zero_label=True)],
+        [dict(type='PackSegInputs')],
+    ]),
+]
+'''
+
+
+def write_config(folder: Path, name: str = 'tiny.py', more: str = '') -> Path:
+    """Writes a tiny toy config into a folder, with lines of its own at the end; its data goes beside it."""
+    path = folder / name
+    base = str(ROOT / 'configs' / 'segmenter_vittm_t_toy.py')
+    path.write_text(TINY_CONFIG.format(base=base, data=str(folder / 'toy')) + more)
+    return path
+
+
+def run_tool(*command: str | Path, succeeds: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    """Runs `tools/COMMAND ...` (a `.sh` through bash) and checks whether it succeeded."""
+    name, *arguments = map(str, command)
+    program = ['bash'] if name.endswith('.sh') else [sys.executable]
+    environment = os.environ | {
+        'OMP_NUM_THREADS': '1', 'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+        'PYTHONPATH': os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))}
+    done = subprocess.run([*program, str(ROOT / 'tools' / name), *arguments], capture_output=True, text=True,
+                          timeout=600, cwd=cwd or ROOT, env=environment)
+    assert (done.returncode == 0) == succeeds, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
+def error_of(done: subprocess.CompletedProcess) -> str:
+    """The one line that a tool ends with when its input is wrong: no traceback, status 2."""
+    assert done.returncode == 2 and 'Traceback' not in done.stderr, done.stderr[-3000:]
+    return next(line for line in done.stderr.splitlines() if line.startswith('error: '))
+
+
+def logged(work_dir: Path) -> list[dict]:
+    """What the newest run in a work dir logged, an entry per line."""
+    newest = max(work_dir.glob('2*/vis_data/scalars.json'))
+    return [json.loads(line) for line in newest.read_text().splitlines()]
+
+
+def losses(work_dir: Path) -> list[float]:
+    """The losses that the newest run in a work dir logged."""
+    return [entry['loss'] for entry in logged(work_dir) if 'loss' in entry]
