@@ -10,7 +10,7 @@ from tiny_models import DATA, ROOT
 
 torch.set_num_threads(1)  # the models are tiny, and tests may share their machine
 STACK_INSTALLED = stack_installed()
-WITHOUT_STACK = {'test_encoder.py', 'test_heads_fusion.py', 'test_complexity.py', 'test_install.py', 'test_pictures.py'}
+WITHOUT_STACK = {'test_compile.py', 'test_encoder.py', 'test_heads_fusion.py', 'test_complexity.py', 'test_install.py', 'test_pictures.py'}
 
 
 def pytest_report_header(config) -> str | None:

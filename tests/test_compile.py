@@ -42,7 +42,7 @@ def test_compiles_for_several_sizes():
 
 @pytest.mark.slow
 def test_compiles_with_inductor():
-    encoder = tiny_encoder(arch=SHALLOW).eval()
+    encoder = tiny_encoder(arch=TINY | dict(num_layers=1)).eval()
     compiled = torch.compile(encoder, fullgraph=True)
     with torch.no_grad():
         torch.testing.assert_close(compiled(images()), encoder(images()), atol=1e-4, rtol=1e-4)

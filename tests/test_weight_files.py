@@ -1,0 +1,145 @@
+"""Weight files that are damaged, malicious or no weights at all: one error that names the file, no code run."""
+import io
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+from mmseg.registry import MODELS
+from safetensors.torch import save_file
+from tiny_models import TINY
+
+from mmseg_vittm.errors import CheckpointError
+from mmseg_vittm.weight_files import read_file, read_state_dict
+
+
+def refuse(path) -> str:
+    """The error of the whole way, from init_cfg; the same as that of reading alone."""
+    backbone = MODELS.build(dict(type='ViTTM', arch=TINY, img_size=56,
+                                 init_cfg=dict(type='Pretrained', checkpoint=str(path))))
+    with pytest.raises(CheckpointError) as error:
+        backbone.init_weights()
+    assert str(path) in str(error.value) and '\n' not in str(error.value)
+    return str(error.value)
+
+
+class Attack:
+    """Pickles to the call of a function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def attacks(marker) -> dict:
+    """Payloads that write a file when run; the getattr ones need only be allowed to reach that far."""
+    write = f'echo owned > {marker}'
+    return dict(
+        system=Attack(os.system, write),
+        eval=Attack(eval, f"__import__('os').system({write!r})"),
+        exec=Attack(exec, f'open({str(marker)!r}, "w").close()'),
+        open=Attack(open, str(marker), 'w'),
+        getattr_module=Attack(getattr, os, 'system') if False else Attack(getattr, torch.Tensor, 'numpy'),
+        getattr_class=Attack(getattr, dict, '__subclasses__'),
+        getattr_history=Attack(getattr, __import__('mmengine').logging.HistoryBuffer, '__init__'),
+        torch_hub=Attack(torch.hub.load, 'nobody/nothing', 'model'))
+
+
+@pytest.mark.parametrize('nested', [False, True], ids=['bare', 'in_a_state_dict'])
+@pytest.mark.parametrize('form', ['zip', 'legacy', 'pickle', 'as_safetensors'])
+@pytest.mark.parametrize('name', attacks(''))
+def test_malicious_files_run_nothing(name, form, nested, tmp_path):
+    marker, payload = tmp_path / 'marker', attacks(tmp_path / 'marker')[name]
+    content = {'state_dict': {'weight': torch.zeros(2)}, 'meta': payload} if nested else payload
+    path = tmp_path / ('bad.safetensors' if form == 'as_safetensors' else 'bad.pth')
+    if form in ('zip', 'legacy'):
+        torch.save(content, path, _use_new_zipfile_serialization=form == 'zip')
+    else:
+        path.write_bytes(pickle.dumps(content, protocol=2))
+    refuse(path)
+    assert not marker.exists()
+
+
+def test_the_attack_would_work_on_an_unsafe_reader(tmp_path):
+    """The payloads above are real: without weights_only the marker is there."""
+    torch.save(attacks(tmp_path / 'marker')['system'], tmp_path / 'bad.pth')
+    torch.load(tmp_path / 'bad.pth', weights_only=False)
+    assert (tmp_path / 'marker').exists()
+
+
+def good_bytes() -> bytes:
+    buffer = io.BytesIO()
+    torch.save({f'weight{i}': torch.randn(50, 50) for i in range(8)}, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize('share', [0.01, 0.3, 0.7, 0.99])
+def test_truncated_pth(share, tmp_path):
+    content = good_bytes()
+    (tmp_path / 'cut.pth').write_bytes(content[:int(len(content) * share)])
+    refuse(tmp_path / 'cut.pth')
+
+
+@pytest.mark.parametrize('share', [0.001, 0.3, 0.99])
+def test_truncated_safetensors(share, tmp_path):
+    path = tmp_path / 'cut.safetensors'
+    save_file({'weight': torch.randn(100, 100)}, path)
+    content = path.read_bytes()
+    path.write_bytes(content[:int(len(content) * share)])
+    refuse(path)
+
+
+def test_zip_that_is_no_checkpoint(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'photos.pth', 'w') as archive:
+        archive.writestr('photo.txt', 'hello')
+    refuse(tmp_path / 'photos.pth')
+
+
+@pytest.mark.parametrize('ending', ['.pth', '.safetensors', '.pt', ''])
+@pytest.mark.parametrize('content', [b'', b'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n',
+                                     b'<!DOCTYPE html><html>404</html>', bytes(range(256)) * 8],
+                         ids=['empty', 'lfs_pointer', 'html', 'noise'])
+def test_files_that_are_no_checkpoints(content, ending, tmp_path):
+    path = tmp_path / f'file{ending}'
+    path.write_bytes(content)
+    refuse(path)
+
+
+def test_missing_file_and_folder(tmp_path):
+    assert 'no such checkpoint file' in refuse(tmp_path / 'missing.pth')
+    assert 'no such checkpoint file' in refuse(tmp_path)
+    with pytest.raises(CheckpointError, match='no such checkpoint file'):
+        read_file('https://example.invalid/weights.pth')  # nothing is downloaded
+
+
+@pytest.mark.parametrize('content,message', [
+    ([torch.zeros(2)], 'no weights in this file'),
+    (torch.zeros(2), 'no weights in this file'),
+    ({}, 'no weights in this file'),
+    ({'state_dict': {}}, 'no weights in this file'),
+    ({'state_dict': {}, 'meta': {'iter': 3}}, 'no weights in this file'),
+    ({'n_averaged': torch.tensor(3)}, 'no weights in this file'),
+    (None, 'no weights in this file'),
+    ({'epoch': 3, 'lr': 0.1}, 'epoch, lr'),
+    ({'weight': torch.zeros(2), 'epoch': 3}, 'epoch'),
+    ({'weights': {'a': torch.zeros(2)}}, 'weights'),
+    ({f'entry{i}': i for i in range(20)}, r'entry7 \.\.\.'),
+    ({'state_dict': {'weight': [1.0, 2.0]}}, 'weight'),
+    ({0: torch.zeros(2), 1: torch.zeros(2)}, ''),
+    ({'state_dict': {0: torch.zeros(2)}}, ''),
+    ({'weight': torch.zeros(2)}, "no 'process_pos_embed', and begins with weight"),
+], ids=str)
+def test_files_without_weights_of_ours(content, message, tmp_path):
+    import re
+    torch.save(content, tmp_path / 'other.pth')
+    assert re.search(message, refuse(tmp_path / 'other.pth'))
+
+
+def test_home_folder_and_pathlike(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    torch.save({'weight': torch.ones(2)}, tmp_path / 'w.pth')
+    assert torch.equal(read_state_dict('~/w.pth')[0]['weight'], torch.ones(2))
+    assert read_state_dict(tmp_path / 'w.pth')[1] == ''
