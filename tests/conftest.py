@@ -1,16 +1,19 @@
 """Fixtures of all tests."""
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_models import ROOT
 
 from mmseg_vittm.stack import stack_installed
-from tiny_models import DATA, ROOT
 
 torch.set_num_threads(1)  # the models are tiny, and tests may share their machine
 STACK_INSTALLED = stack_installed()
-WITHOUT_STACK = {'test_compile.py', 'test_encoder.py', 'test_heads_fusion.py', 'test_complexity.py', 'test_install.py', 'test_pictures.py'}
+WITHOUT_STACK = {'test_compile.py', 'test_complexity.py', 'test_encoder.py', 'test_heads_fusion.py', 'test_install.py',
+                 'test_pictures.py'}
 
 
 def pytest_report_header(config) -> str | None:
@@ -33,15 +36,6 @@ def shared() -> Path:
     return path
 
 
-@pytest.fixture(scope='session')
-def golden_path(request):
-    """Finds a golden file by name: the copy in tests/data, else the one in `shared`."""
-    def find(name: str) -> Path:
-        copy = DATA / f'{name}.safetensors'
-        return copy if copy.is_file() else request.getfixturevalue('shared') / 'goldens' / copy.name
-    return find
-
-
 @pytest.fixture
 def mmseg_scope():
     """The scope that a Runner sets for configs with `default_scope = 'mmseg'`."""
@@ -53,9 +47,6 @@ def mmseg_scope():
 @pytest.fixture
 def run_python(tmp_path):
     """Runs Python code in a fresh interpreter that sees the repository; returns the finished process."""
-    import subprocess
-    import sys
-
     def run(code: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess:
         paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
         return subprocess.run([sys.executable, '-c', code], cwd=cwd, capture_output=True, text=True, timeout=300,

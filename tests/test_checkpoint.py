@@ -28,7 +28,7 @@ def load(path, **changes) -> ViTTM:
     return backbone
 
 
-def refused(path, message: str = '', **changes) -> str:
+def refused(path, message: str | None = None, **changes) -> str:
     """The error of a file that is refused, after a look that the model kept its weights and that it names the file."""
     backbone = build(path, **changes)
     before = {name: weight.clone() for name, weight in backbone.state_dict().items()}
@@ -40,7 +40,7 @@ def refused(path, message: str = '', **changes) -> str:
 
 
 @torch.no_grad()
-def assert_golden(backbone: ViTTM, prefix: str = '') -> None:
+def assert_golden(backbone: ViTTM) -> None:
     torch.testing.assert_close(backbone(GOLDEN.images)[-1], GOLDEN.expected['backbone_feature.2'], atol=1e-4, rtol=0)
 
 
@@ -115,9 +115,6 @@ def test_positions_are_resampled_to_another_size(img_size, authors, log):
         actual = getattr(backbone.encoder, f'{name}_stream').pos_embed.weight
         torch.testing.assert_close(actual, resample_abs_pos_embed_nhwc(stored, list(grid)), atol=1e-5, rtol=1e-5)
     assert f'pos_embed.weight 4x4 -> {grid[0]}x{grid[1]}' in log[0]
-    own = build(img_size=56)
-    own.load_state_dict(load(authors(), img_size=56).state_dict())
-    assert own.encoder.memory_stream.pos_embed.grid == (4, 4)
 
 
 def test_own_rectangular_positions_are_resampled_as_rectangles(tmp_path):
@@ -141,8 +138,8 @@ def without(*prefixes):
     (without('blocks.1.attn.qkv.bias'), 'missing (1): encoder.blocks.1.encoder.attn.qkv.bias'),
     (without('write_head.2.'), 'missing (6): encoder.blocks.2.write_head.q.weight'),
     (lambda state: state | {'surprise': torch.zeros(2)}, 'unexpected (1): surprise'),
-    (lambda state: state | {'blocks.0.ls1.gamma': torch.zeros(48)}, 'unexpected (1): encoder.blocks.0.encoder.ls1.gamma'),
-    (lambda state: state | {'blocks.3.norm1.weight': torch.zeros(48)}, 'unexpected (1): encoder.blocks.3.encoder.norm1'),
+    (lambda state: state | {'blocks.0.ls1.gamma': torch.ones(48)}, 'unexpected (1): encoder.blocks.0.encoder.ls1'),
+    (lambda state: state | {'blocks.3.norm1.bias': torch.ones(48)}, 'unexpected (1): encoder.blocks.3.encoder.norm1'),
     (lambda state: state | {'read_head.1.q.weight': torch.zeros(24, 48)},
      'of another shape (1): encoder.blocks.1.read_head.q.weight (24, 48), here (12, 48)'),
     (lambda state: state | {'memory_pos_embed': torch.zeros(1, 16, 24)}, 'encoder.memory_stream.pos_embed.weight'),
@@ -183,7 +180,7 @@ def test_process_tokens_alone_from_a_full_checkpoint(authors, golden, out_indice
 
 @pytest.mark.parametrize('init_cfg', [dict(type='Pretrained'), dict(type='Pretrained', checkpoint='x', prefix='y.')])
 def test_other_keys_in_init_cfg_are_refused(init_cfg):
-    with pytest.raises(ValueError, match="init_cfg must be dict"):
+    with pytest.raises(ValueError, match='init_cfg must be dict'):
         build(init_cfg=init_cfg).init_weights()
 
 
@@ -198,7 +195,7 @@ def test_backbone_of_a_segmentor_is_loaded_by_its_init_weights(authors, mmseg_sc
     model = MODELS.build(dict(
         type='EncoderDecoder', backbone=dict(type='ViTTM', **GOLDEN.arguments,
                                              init_cfg=dict(type='Pretrained', checkpoint=authors())),
-        decode_head=dict(type='FCNHead', in_channels=96, channels=8, num_convs=0, concat_input=False, num_classes=3,
+        decode_head=dict(type='FCNHead', in_channels=96, channels=96, num_convs=0, concat_input=False, num_classes=3,
                          norm_cfg=dict(type='BN')), test_cfg=dict(mode='whole'))).eval()
     model.init_weights()
     assert_golden(model.backbone)
@@ -217,7 +214,6 @@ def test_released_files_fit(manifest, arguments, tmp_path, log):
     with pytest.warns(UserWarning, match='meta'):
         backbone.init_weights()
     assert f'{len(backbone.state_dict())} tensors' in log[0] and 'resampled' not in log[0]
-    assert backbone.encoder.process_stream.pos_embed.weight[0, 0].numel() > 0
 
 
 def test_wrappers_inside_each_other(tmp_path):
@@ -228,8 +224,7 @@ def test_wrappers_inside_each_other(tmp_path):
 
 
 @torch.no_grad()
-def test_half_precision_and_shared_storage(authors):
-    """Weights stored in half precision, or as views of one buffer, load as float32 of their own."""
+def test_half_precision_loads_as_float32(authors):
     backbone = load(authors(lambda state: {name: tensor.half() for name, tensor in state.items()}))
     assert {weight.dtype for weight in backbone.parameters()} == {torch.float32}
     assert backbone(images())[0].isfinite().all()

@@ -1,10 +1,10 @@
 """Two processes over gloo on the CPU: how the launch is tested."""
 import pytest
 from mmengine.config import Config
+from tool_runs import error_of, losses, run_tool, write_config
 
 from mmseg_vittm.engine.launch import divide_batch, prepare_launch, world_size
 from mmseg_vittm.errors import InputError
-from tool_runs import error_of, losses, run_tool, write_config
 
 
 def test_two_processes_train_as_one(tmp_path):

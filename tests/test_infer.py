@@ -8,11 +8,11 @@ from mmengine.registry import DefaultScope
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg.registry import MODELS
 from PIL import Image
+from tool_runs import run_tool, write_config
 
 from mmseg_vittm.engine.loading import load_model
 from mmseg_vittm.engine.media import predict, segment_files
 from mmseg_vittm.errors import CheckpointError, InputError
-from tool_runs import run_tool, write_config
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiny_models import ROOT
 
-TINY_CONFIG = '''
+TINY_CONFIG = """
 _base_ = {base!r}
 data_root = {data!r}
 crop_size = (64, 64)
@@ -32,13 +32,13 @@ tta_model = dict(type='SegTTAModel')
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='TestTimeAug', transforms=[
-        [dict(type='Resize', scale_factor=1.0, keep_ratio=True), dict(type='Resize', scale_factor=1.5, keep_ratio=True)],
+        [dict(type='Resize', scale_factor=ratio, keep_ratio=True) for ratio in (1.0, 1.5)],
         [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
         [dict(type='LoadAnnotations', reduce_zero_label=True)],
         [dict(type='PackSegInputs')],
     ]),
 ]
-'''
+"""
 
 
 def write_config(folder: Path, name: str = 'tiny.py', more: str = '') -> Path:

@@ -47,9 +47,9 @@ def draw_ground(scene):
     u, v = patch.u, patch.v
     rough = patch.noise(6, 2)
     patches = patch.noise(0.35, 2)
-    grass = between(rng, (0.2, 0.4, 0.12), (0.6, 0.55, 0.3), 0.06)
-    paving = between(rng, (0.4, 0.4, 0.4), (0.75, 0.7, 0.62), 0.06)
-    asphalt = between(rng, (0.2, 0.2, 0.22), (0.6, 0.57, 0.55), 0.05)
+    grass = between(rng, (0.2, 0.42, 0.12), (0.5, 0.58, 0.25), 0.05)
+    paving = between(rng, (0.55, 0.52, 0.48), (0.8, 0.72, 0.6), 0.05)
+    asphalt = between(rng, (0.2, 0.2, 0.22), (0.45, 0.44, 0.45), 0.04)
     tile = rng.uniform(0.5, 1.1)
     near = np.clip(patch.scale * tile / 4 - 0.3, 0, 1)
     joints = (np.minimum(u % tile, v % tile) < 0.06 * tile + 0.5 / patch.scale) * near

@@ -160,9 +160,9 @@ def polygon(u, v, *corners):
     return distance
 
 
-def any_colour(rng, dark=0.1, bright=0.95):
-    """A colour of any hue, from grey to vivid."""
-    value, saturation = rng.uniform(dark, bright), rng.uniform(0, 0.8) ** 1.3
+def any_colour(rng, dark=0.1, bright=0.95, vivid=0.0):
+    """A colour of any hue, from grey (or, at the least, so vivid) to vivid."""
+    value, saturation = rng.uniform(dark, bright), max(vivid, rng.uniform(0, 0.8) ** 1.3)
     hue = np.float32(np.clip(np.abs((rng.uniform(0, 6) + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1))
     return np.float32(value) * (1 - np.float32(saturation) * (1 - hue))
 

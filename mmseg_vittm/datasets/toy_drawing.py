@@ -17,9 +17,9 @@ from .toy_objects import (
 
 # What may stand in a scene: how it is drawn, how many at most, the chance of any, nearest and furthest in metres.
 THINGS = (
-    (draw_building, 3, 0.6, 13, 35), (draw_tree, 4, 0.65, 7, 20), (draw_fence, 2, 0.4, 6, 12),
-    (draw_rock, 3, 0.4, 4, 8), (draw_bus, 2, 0.45, 8, 13), (draw_car, 3, 0.6, 5, 10),
-    (draw_person, 4, 0.6, 3.5, 6.5), (draw_sign, 3, 0.55, 4, 8))
+    (draw_building, 3, 0.6, 12, 30), (draw_tree, 3, 0.6, 6, 16), (draw_fence, 1, 0.45, 5, 9),
+    (draw_rock, 2, 0.45, 3, 6), (draw_bus, 1, 0.5, 7, 11), (draw_car, 2, 0.6, 4, 7),
+    (draw_person, 3, 0.6, 3, 5), (draw_sign, 2, 0.55, 3, 5.5))
 
 
 def draw_scene(rng, size):
@@ -53,10 +53,10 @@ def draw_scene(rng, size):
 def develop(scene):
     """The photograph: a colour cast and brightness for the time of day, uneven light, sensor noise; uint8."""
     rng = scene.rng
-    warm = rng.normal(0, 0.12)
-    cast = np.float32([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm]) * np.float32(rng.uniform(0.65, 1.15))
+    warm = rng.normal(0, 0.07)
+    cast = np.float32([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm]) * np.float32(rng.uniform(0.75, 1.1))
     light = 0.85 + 0.3 * scene.noise(scene.columns / scene.size * 2, scene.rows / scene.size * 2, 1)
     image = np.clip(scene.image, 0, 1) * cast * grey(light)
     image = np.clip(image, 0, 1) ** np.float32(rng.uniform(0.75, 1.2))
-    image += rng.normal(0, rng.uniform(0.01, 0.03), image.shape).astype(np.float32)
+    image += rng.normal(0, rng.uniform(0.01, 0.02), image.shape).astype(np.float32)
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)

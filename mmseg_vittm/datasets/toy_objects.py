@@ -10,7 +10,9 @@ def draw_building(scene, x, depth):
     rng = scene.rng
     half, height, length = rng.uniform(2.5, 6), rng.uniform(4, 16), rng.uniform(5, 15)
     x = x if abs(x) > half + 1.5 else np.copysign(half + 1.5, x)
-    wall, glass = any_colour(rng, 0.3, 0.9), between(rng, (0.1, 0.12, 0.15), scene.air)
+    brick = between(rng, (0.55, 0.3, 0.22), (0.85, 0.75, 0.62), 0.06)
+    wall = brick if rng.random() < 0.75 else any_colour(rng, 0.3, 0.9)
+    glass = between(rng, (0.1, 0.12, 0.15), scene.air)
     wall = 0.6 * wall + 0.4 * wall.mean()
     storey, bay, sill = rng.uniform(2.4, 3.4), rng.uniform(1.6, 3), rng.uniform(0.5, 0.8)
     bricks = rng.random() < 0.5
@@ -119,7 +121,7 @@ def draw_fence(scene, x, depth):
 def draw_car(scene, x, depth):
     """A car from the side or from behind."""
     rng = scene.rng
-    paint, glass = any_colour(rng), between(rng, (0.08, 0.1, 0.12), scene.air * 0.8)
+    paint, glass = any_colour(rng, 0.3, vivid=0.5), between(rng, (0.08, 0.1, 0.12), scene.air * 0.8)
     rear, way = rng.random() < 0.4, rng.choice([-1, 1])
     half, height = (0.95, 1.5) if rear else (rng.uniform(1.9, 2.3), rng.uniform(1.4, 1.6))
     patch = scene.patch(x, depth, half, height)
@@ -159,7 +161,8 @@ def draw_bus(scene, x, depth):
     if patch is None:
         return
     u, v = patch.u * way, patch.v
-    paint, glass = any_colour(rng, 0.3), between(rng, (0.08, 0.1, 0.12), scene.air * 0.8)
+    paint = between(rng, (0.95, 0.8, 0.15), (0.85, 0.25, 0.1)) if rng.random() < 0.75 else any_colour(rng, 0.3)
+    glass = between(rng, (0.08, 0.1, 0.12), scene.air * 0.8)
     body = box(u, v, -half, half, 0.35, height, 0.25)
     patch.light = 0.85 + 0.3 * v / height
     patch.fill(body, paint, 'bus')
@@ -183,7 +186,7 @@ def draw_person(scene, x, depth):
     u, v = patch.u * way, patch.v / height * 1.75
     skin = between(rng, (0.3, 0.18, 0.12), (0.95, 0.76, 0.65), 0.03)
     hair = between(rng, (0.08, 0.06, 0.05), (0.7, 0.6, 0.4))
-    shirt, trousers = any_colour(rng), any_colour(rng, 0.08, 0.7)
+    shirt, trousers = any_colour(rng, 0.4, vivid=0.4), between(rng, (0.1, 0.12, 0.3), (0.2, 0.2, 0.2))
     legs = np.minimum(limb(u, v, -0.08, 0.85, -stride, 0.08, 0.11), limb(u, v, 0.08, 0.85, stride, 0.08, 0.11))
     patch.fill(legs, trousers, 'person')
     arm = rng.uniform(0.1, 0.35)
@@ -203,7 +206,7 @@ def draw_sign(scene, x, depth):
         return
     u, v = patch.u, patch.v - height
     patch.fill(box(u, v, -0.07, 0.07, -height, 0), between(rng, (0.3, 0.3, 0.3), (0.7, 0.7, 0.7)), 'sign')
-    rim, face = any_colour(rng), any_colour(rng, 0.4, 1)
+    rim, face = between(rng, (0.85, 0.1, 0.1), (0.7, 0.1, 0.3)), between(rng, (0.95, 0.85, 0.1), (0.95, 0.95, 0.95))
     if shape == 0:
         plate = disc(u, v, 0, 0, radius)
     elif shape == 1:

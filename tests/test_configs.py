@@ -1,0 +1,153 @@
+"""Every config: loads, builds, and says what the paper's recipe says."""
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import DATASETS, MODELS, TRANSFORMS
+from tiny_models import ROOT
+
+import mmseg_vittm  # noqa: F401  (registers)
+from mmseg_vittm.engine.configs import datasets_of
+
+CONFIGS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
+ADE20K = [name for name in CONFIGS if name.endswith('ade20k.py')]
+
+
+def load(name: str) -> Config:
+    return Config.fromfile(ROOT / 'configs' / name)
+
+
+def find(pipeline: list, kind: str) -> dict:
+    (step, ) = [step for step in pipeline if step['type'] == kind]
+    return step
+
+
+def test_the_papers_configs_are_there():
+    assert {'segmenter_vittm_b_ade20k.py', 'segmenter_vittm_b_49_196_ade20k.py', 'segmenter_vit_b_ade20k.py',
+            'segmenter_vit_b_384_ade20k.py', 'segmenter_vit_b32_ade20k.py'} <= set(ADE20K)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+@torch.no_grad()
+def test_builds_and_gives_logits(name, mmseg_scope):
+    """The first block stands for all of them; the head, its width and the crop are the config's."""
+    cfg = load(name)
+    cfg.model.backbone.out_indices = (0, )
+    model = MODELS.build(cfg.model).eval()
+    head, (height, width) = cfg.model.decode_head, cfg.crop_size
+    logits = model(torch.zeros(1, 3, height, width))
+    maps = model.backbone(torch.zeros(1, 3, height, width))
+    assert maps[0].shape[1] == head.in_channels and head.embed_dims == head.channels
+    assert logits.shape == (1, head.num_classes, *maps[0].shape[2:]) and logits.isfinite().all()
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_the_whole_backbone_fits_the_head(name):
+    cfg = load(name)
+    with torch.device('meta'):
+        backbone = MODELS.build(cfg.model.backbone).eval()
+        (tensor, ) = backbone(torch.empty(1, 3, *cfg.crop_size))
+    assert tensor.shape[1] == cfg.model.decode_head.in_channels
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_every_size_follows_the_crop(name):
+    cfg = load(name)
+    crop = tuple(cfg.crop_size)
+    sizes = [cfg.model.data_preprocessor.size, cfg.model.backbone.img_size]
+    sizes += [step['crop_size'] for step in cfg.train_pipeline if step['type'] == 'RandomCrop']
+    if cfg.model.test_cfg.mode == 'slide':
+        sizes.append(cfg.model.test_cfg.crop_size)
+        assert all(step <= side for step, side in zip(cfg.model.test_cfg.stride, crop, strict=True))
+    assert [tuple(size) for size in sizes] == [crop] * len(sizes)
+    for loader, pipeline in (('train_dataloader', 'train_pipeline'), ('val_dataloader', 'test_pipeline'),
+                             ('test_dataloader', 'test_pipeline')):
+        for dataset in datasets_of(cfg[loader]):
+            assert dataset.pipeline == cfg[pipeline], f'{loader} does not read {pipeline}'
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_every_type_is_registered(name, mmseg_scope):
+    cfg = load(name)
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for dataset in datasets_of(cfg[loader]):
+            assert DATASETS.get(dataset.type) is not None
+            for step in dataset.pipeline:
+                TRANSFORMS.build(step)
+    # Ground truth is never resized in testing: annotations are loaded after the Resize.
+    kinds = [step['type'] for step in cfg.test_pipeline]
+    assert kinds.index('LoadAnnotations') > kinds.index('Resize')
+    assert cfg.default_scope == 'mmseg' and cfg.custom_imports.imports == ['mmseg_vittm']
+    assert not cfg.load_from and not cfg.model.backbone.get('pretrained')
+
+
+@pytest.mark.parametrize('name', ADE20K)
+def test_recipe(name):
+    cfg, unequal = load(name), '49_196' in name
+    crop = 504 if name.startswith('segmenter_vittm') and not unequal else 512
+    iterations, lr = (480000, 4e-3) if unequal else (160000, 5e-4)
+    assert tuple(cfg.crop_size) == (crop, crop)
+    assert cfg.model.test_cfg.mode == 'slide' and tuple(cfg.model.test_cfg.stride) == (480, 480)
+    assert tuple(find(cfg.test_pipeline, 'Resize')['scale']) == (2048, crop)
+    assert tuple(find(cfg.tta_pipeline, 'Resize')['scale']) == (2048, crop)
+    resize, random_crop = find(cfg.train_pipeline, 'RandomResize'), find(cfg.train_pipeline, 'RandomCrop')
+    assert tuple(resize['scale']) == (2048, crop) and tuple(resize['ratio_range']) == (0.5, 2.0)
+    assert resize['keep_ratio'] and random_crop['cat_max_ratio'] == 0.75
+    assert find(cfg.train_pipeline, 'RandomFlip')['prob'] == 0.5 and find(cfg.train_pipeline, 'PhotoMetricDistortion')
+    assert find(cfg.train_pipeline, 'LoadAnnotations')['reduce_zero_label']
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=lr, momentum=0.9, weight_decay=0.0)
+    (schedule, ) = cfg.param_scheduler
+    assert (schedule.type, schedule.power, schedule.eta_min) == ('PolyLR', 0.9, 1e-4)
+    assert (schedule.begin, schedule.end, schedule.by_epoch) == (0, iterations, False)
+    assert cfg.train_cfg.max_iters == iterations
+    assert cfg.train_dataloader.batch_size == (4 if unequal else 16)
+    assert cfg.total_batch_size == (None if unequal else 16)
+    assert [hook.ema_type for hook in cfg.custom_hooks if hook.type == 'EMAHook'] == ['StochasticWeightAverage']
+    preprocessor, head = cfg.model.data_preprocessor, cfg.model.decode_head
+    assert preprocessor.mean == preprocessor.std == [127.5] * 3 and preprocessor.bgr_to_rgb
+    assert (preprocessor.pad_val, preprocessor.seg_pad_val) == (0, 255)
+    assert (head.type, head.num_layers, head.num_classes, head.dropout_ratio) == (
+        'SegmenterMaskTransformerHead', 2, 150, 0.0)
+    if 'vittm_s' not in name:
+        assert (head.embed_dims, head.num_heads) == (768, 12)
+
+
+@pytest.mark.parametrize('name,expected', [
+    ('segmenter_vittm_b_ade20k.py', dict(process=(18, 18), memory=(18, 18), channels=1536)),
+    ('segmenter_vittm_b_49_196_ade20k.py', dict(process=(16, 16), memory=(32, 32), channels=768))])
+def test_grids_and_channels_of_the_papers_models(name, expected):
+    cfg = load(name)
+    with torch.device('meta'):
+        backbone = MODELS.build(cfg.model.backbone)
+    assert backbone.encoder.grids(*cfg.crop_size) == (expected['process'], expected['memory'])
+    assert backbone.encoder.embed_dims == 768 and backbone.encoder.num_layers == 12
+    assert cfg.model.decode_head.in_channels == expected['channels']
+
+
+@pytest.mark.parametrize('name,model_name', [
+    ('segmenter_vit_b_ade20k.py', 'vit_base_patch16_224'), ('segmenter_vit_b_384_ade20k.py', 'vit_base_patch16_384'),
+    ('segmenter_vit_b32_ade20k.py', 'vit_base_patch32_224')])
+def test_baselines_differ_from_vittm_in_the_backbone_alone(name, model_name):
+    cfg, vittm = load(name), load('segmenter_vittm_b_ade20k.py')
+    assert cfg.model.backbone == dict(type='ViTBackbone', model_name=model_name, img_size=(512, 512))
+    assert {**cfg.model.decode_head, 'in_channels': 1536} == vittm.model.decode_head
+    for key in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_hooks', 'total_batch_size'):
+        assert cfg[key] == vittm[key]
+
+
+def test_custom_imports_register_the_backbone(run_python):
+    """As tools outside this project see a config: nobody imported mmseg_vittm before."""
+    done = run_python(f"""
+import contextlib, io, sys
+with contextlib.redirect_stdout(io.StringIO()):
+    from mmengine.config import Config
+    from mmseg.registry import MODELS
+    from mmseg.utils import register_all_modules
+    register_all_modules(init_default_scope=True)
+assert 'mmseg_vittm' not in sys.modules
+cfg = Config.fromfile({str(ROOT / 'configs' / 'segmenter_vittm_s_ade20k.py')!r})
+assert 'mmseg_vittm' in sys.modules
+cfg.model.backbone.out_indices = (0, )
+print(type(MODELS.build(cfg.model).backbone).__name__)
+""")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == 'ViTTM'
