@@ -47,8 +47,8 @@ setup(
     # Never an mm* package here: upstream OpenMMLab and its maintained forks own the same import
     # names, so a plain install must leave whichever of the two the user has untouched.
     install_requires=[
-        'torch>=2.5',  # safe_globals: loading without running code
-        'torchvision>=0.20',  # timm imports it; it has to match the torch build
+        'torch>=2.6',  # safe_globals: loading without running code
+        'torchvision>=0.21',  # timm imports it; it has to match the torch build
         'timm>=1.0',
         'numpy>=1.26',
         'safetensors>=0.4',

@@ -76,6 +76,10 @@ class PretrainedBackbone(BaseModule):
         Raises:
             CheckpointError: The checkpoint of `init_cfg` cannot be read, or does not fit this model exactly.
         """
+        several = self.init_cfg if isinstance(self.init_cfg, (list, tuple)) else ()
+        if any(cfg.get('type') == 'Pretrained' for cfg in several):
+            raise ValueError("init_cfg must be dict(type='Pretrained', checkpoint=PATH), not a list with it, which "
+                             'mmengine would not load strictly')
         if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
             extra = set(self.init_cfg) - {'type', 'checkpoint'}
             if extra or 'checkpoint' not in self.init_cfg:

@@ -33,7 +33,7 @@ CLASSIFIER_TABLE: tuple[tuple[str, str | None, str], ...] = (
     (r'head\.(.*)', r'memory_head.\1', ''),
 )
 TIMM_VIT_TABLE: tuple[tuple[str, str | None, str], ...] = (
-    (r'(cls_token|pos_embed|(?:patch_embed|blocks|norm)\..*)', r'vit.\1', ''),
+    (r'(cls_token|reg_token|pos_embed|(?:patch_embed|norm_pre|blocks|norm)\..*)', r'vit.\1', ''),
     (r'(?:head|head_dist|fc_norm|pre_logits)\..*', None, 'classification only'),
 )
 UNUSED_PROJECTION = re.compile(r'(read|write)_head\.(\d+)\.proj\.(weight|bias)')
@@ -124,7 +124,8 @@ def fit_position(name: str, tensor: Tensor, target: Tensor, report: LoadReport) 
 def fit_timm_position(grid: tuple[int, int], num_prefix_tokens: int) -> Callable:
     """Returns `fit_position` for timm's (1, prefix + N, C), whose target grid its shape does not tell."""
     def fit(name: str, tensor: Tensor, target: Tensor, report: LoadReport) -> Tensor:
-        if tensor.ndim == 3 and tensor.shape[1] != target.shape[1]:
+        fits = tensor.shape[1] == target.shape[1]
+        if tensor.ndim == 3 and not (fits and (grid[0] == grid[1] or not report.source.startswith('timm'))):
             old = square_grid(report.path, name, tensor.shape[1] - num_prefix_tokens)
             report.resampled.append(f'{name} {old[0]}x{old[1]} -> {grid[0]}x{grid[1]}')
             tensor = resample_abs_pos_embed(tensor, list(grid), list(old), num_prefix_tokens)

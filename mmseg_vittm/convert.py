@@ -3,6 +3,7 @@ import json
 import os
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -52,7 +53,9 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.{os.getpid()}')
     try:
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial, metadata)
+        # Cloned: .safetensors takes no tensors that share memory, as tied weights do.
+        weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+        save_file(weights, partial, metadata)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ IGNORED = (0, 0, 0)
 def colourise(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
     """Returns labels (H, W) in the palette's colours, (H, W, 3) uint8 RGB; labels beyond it are black."""
     table = np.vstack([np.asarray(palette, np.uint8), np.asarray([IGNORED], np.uint8)])
-    return table[np.minimum(labels, len(palette)).astype(np.int64)]
+    return table[np.minimum(labels.astype(np.int64), len(palette))]
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, palette: Sequence[Sequence[int]],

@@ -55,7 +55,9 @@ def read_file(path: str | Path) -> Any:
     try:
         if path.suffix == '.safetensors':
             return load_file(path)
-        with torch.serialization.safe_globals(mmengine_safe_globals()):
+        # Only what is not allowed already: leaving the context takes it all back, from whoever allowed it.
+        missing = [item for item in mmengine_safe_globals() if item not in torch.serialization.get_safe_globals()]
+        with torch.serialization.safe_globals(missing):
             return torch.load(path, map_location='cpu', weights_only=True)
     except (SafetensorError, CheckpointError) as error:
         raise CheckpointError(f'{path} cannot be loaded: {error}; is the file complete, and a checkpoint?') from error
@@ -101,7 +103,7 @@ def read_state_dict(path: str | Path) -> tuple[dict[str, Tensor], str]:
             wrappers.append('torch.compile')
     if not isinstance(state, dict) or not state:
         raise CheckpointError(f'{path}: there are no weights in this file')
-    others = [str(name) for name, value in state.items() if not isinstance(value, Tensor)]
+    others = [str(name) for name, value in state.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if others:
         raise CheckpointError(f'{path}: expected tensors by name, but these entries are none: {", ".join(others[:8])}'
                               f'{" ..." if len(others) > 8 else ""}; give a file that holds a state dict')

@@ -14,7 +14,7 @@ import mmseg_vittm  # noqa: F401  (registers the models)
 from mmseg_vittm.engine.amp import use_amp
 from mmseg_vittm.engine.command import add_config_options, run, set_aside_earlier_run
 from mmseg_vittm.engine.configs import check_data, load_config
-from mmseg_vittm.engine.launch import LAUNCHERS, divide_batch, prepare_launch, world_size
+from mmseg_vittm.engine.launch import LAUNCHERS, divide_batch, keep_freed_memory, prepare_launch, world_size
 from mmseg_vittm.engine.loading import StrictRunner, use_safe_loader
 from mmseg_vittm.errors import InputError
 
@@ -59,6 +59,7 @@ def main() -> None:
                          'with, or leave --resume out to begin one')
     divide_batch(cfg, world_size(args.launcher))
     prepare_launch(cfg, args.launcher)
+    keep_freed_memory()
     use_safe_loader()
     aside = set_aside_earlier_run(cfg.work_dir) if is_main_process() and not cfg.resume else None
     runner = StrictRunner.from_cfg(cfg)

@@ -50,9 +50,13 @@ class ViTBackbone(PretrainedBackbone):
         if not timm.is_model(model_name) or not model_name.startswith(('vit_', 'deit_')):
             raise ValueError(f'model_name must be a Vision Transformer of timm (timm.list_models("vit_*")), '
                              f'got {model_name!r}')
-        vit = timm.create_model(model_name, pretrained=pretrained, num_classes=0, global_pool='',
-                                img_size=to_pair(img_size, 'img_size'), in_chans=in_channels,
-                                drop_path_rate=drop_path_rate, dynamic_img_size=True, dynamic_img_pad=True)
+        size = to_pair(img_size, 'img_size')
+        try:
+            vit = timm.create_model(model_name, pretrained=pretrained, num_classes=0, global_pool='', img_size=size,
+                                    in_chans=in_channels, drop_path_rate=drop_path_rate, dynamic_img_size=True,
+                                    dynamic_img_pad=True)
+        except (TypeError, AssertionError) as error:  # timm's variants with other arguments, or another head
+            raise ValueError(f'model_name must be a plain Vision Transformer, got {model_name!r}: {error}') from error
         if not isinstance(vit, VisionTransformer) or not isinstance(vit.norm, nn.LayerNorm):
             raise ValueError(f'model_name must be a plain Vision Transformer with a final norm, got {model_name!r}')
         self.arch_layers = len(vit.blocks)
@@ -68,7 +72,8 @@ class ViTBackbone(PretrainedBackbone):
     def embeddings(self) -> list[nn.Module | nn.Parameter]:
         """Returns the patch and position embeddings and the prefix tokens."""
         names = ('cls_token', 'reg_token', 'pos_embed')
-        return [self.vit.patch_embed, *(p for p in (getattr(self.vit, n, None) for n in names) if p is not None)]
+        tokens = [getattr(self.vit, name, None) for name in names]
+        return [self.vit.patch_embed, self.vit.norm_pre, *(token for token in tokens if token is not None)]
 
     def blocks(self) -> nn.ModuleList:
         """Returns the transformer blocks."""

@@ -1,4 +1,5 @@
 """Data sets; importing this registers them with MMSegmentation."""
+from .. import mm  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .toy_scenes import ToyScenes
 
 __all__ = ['ToyScenes']

@@ -10,8 +10,8 @@ def draw_building(scene, x, depth):
     rng = scene.rng
     half, height, length = rng.uniform(2.5, 6), rng.uniform(4, 16), rng.uniform(5, 15)
     x = x if abs(x) > half + 1.5 else np.copysign(half + 1.5, x)
-    brick = between(rng, (0.55, 0.3, 0.22), (0.85, 0.75, 0.62), 0.06)
-    wall = brick if rng.random() < 0.75 else any_colour(rng, 0.3, 0.9)
+    bricks = (0.55, 0.3, 0.22), (0.85, 0.75, 0.62)
+    wall = between(rng, *bricks, 0.06) if rng.random() < 0.75 else any_colour(rng, 0.3, 0.9)
     glass = between(rng, (0.1, 0.12, 0.15), scene.air)
     wall = 0.6 * wall + 0.4 * wall.mean()
     storey, bay, sill = rng.uniform(2.4, 3.4), rng.uniform(1.6, 3), rng.uniform(0.5, 0.8)

@@ -37,7 +37,7 @@ def resolve_arch(arch: str | dict) -> dict:
         raise ValueError(f'arch must be one of {sorted(ARCHS)} or a dict of {sorted(ARCHS["base"])}, '
                          f'got the keys {sorted(arch)}')
     arch = dict(arch)
-    if arch['embed_dims'] % arch['num_heads']:
+    if arch['num_heads'] < 1 or arch['embed_dims'] % arch['num_heads']:
         raise ValueError(f'arch: embed_dims must be a multiple of num_heads, got {arch["embed_dims"]} and '
                          f'{arch["num_heads"]}')
     if arch['num_layers'] < 1:
@@ -137,6 +137,13 @@ class ViTTMEncoder(nn.Module):
         memory_grid, process_grid = (tuple(s // p for s, p in zip(size, patch, strict=True))
                                      for patch in (self.memory_patch_size, self.process_patch_size))
         if num_process_tokens is None:
+            if min(process_grid) < 1 or self.process_init == 'downsample' and any(
+                    p > m for p, m in zip(process_grid, memory_grid, strict=True)):
+                raise ValueError(
+                    f'process_patch_size {self.process_patch_size} gives a process grid of {process_grid} at img_size '
+                    f'{self.img_size}, where the memory grid is {memory_grid}; process_init={self.process_init!r} '
+                    'needs at least one process token, and downsample no more than there are memory tokens; give '
+                    'num_process_tokens or another process_patch_size')
             return memory_grid, process_grid
         if num_process_tokens < 1:
             raise ValueError(f'num_process_tokens must be at least 1, got {num_process_tokens}')

@@ -42,8 +42,8 @@ class LinearAttentionHead(nn.Module):
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
         """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
-        q = 1 + F.elu(split_heads(self.q(target), self.num_heads))  # (B, heads, Nt, c)
-        k = 1 + F.elu(split_heads(self.k(source), self.num_heads))  # (B, heads, Ns, c)
+        q = split_heads(1 + F.elu(self.q(target)), self.num_heads)  # (B, heads, Nt, c)
+        k = split_heads(1 + F.elu(self.k(source)), self.num_heads)  # (B, heads, Ns, c)
         v = split_heads(self.v(source), self.num_heads)  # (B, heads, Ns, C / heads)
         out = q @ (k.transpose(-2, -1) @ v)
         weight = q @ k.sum(dim=-2).unsqueeze(-1)  # (B, heads, Nt, 1)

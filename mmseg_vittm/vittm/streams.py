@@ -11,7 +11,7 @@ Grid = tuple[int, int]
 
 def to_pair(value: int | tuple[int, int], name: str) -> tuple[int, int]:
     """Returns `value` as a (height, width) pair of positive integers; an error names the argument."""
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
         raise ValueError(f'{name} must be a positive integer or a (height, width) pair of them, got {value!r}')
     return pair
