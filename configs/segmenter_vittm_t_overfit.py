@@ -33,7 +33,7 @@ val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipe
 test_dataloader = val_dataloader
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, begin=0, end=20, by_epoch=False),
-    dict(type='PolyLR', power=0.9, eta_min=1e-6, begin=20, end=150, by_epoch=False),
+    dict(type='PolyLR', power=0.9, eta_min=1e-6, begin=20, end=200, by_epoch=False),
 ]
-train_cfg = dict(max_iters=150, val_interval=150)
-default_hooks = dict(checkpoint=dict(interval=150), logger=dict(interval=20))
+train_cfg = dict(max_iters=200, val_interval=200)
+default_hooks = dict(checkpoint=dict(interval=200), logger=dict(interval=20))

@@ -49,12 +49,13 @@ def write_config(folder: Path, name: str = 'tiny.py', more: str = '') -> Path:
     return path
 
 
-def run_tool(*command: str | Path, succeeds: bool = True, cwd: Path | None = None) -> subprocess.CompletedProcess:
+def run_tool(*command: str | Path, succeeds: bool = True, cwd: Path | None = None,
+             threads: int = 1) -> subprocess.CompletedProcess:
     """Runs `tools/COMMAND ...` (a `.sh` through bash) and checks whether it succeeded."""
     name, *arguments = map(str, command)
     program = ['bash'] if name.endswith('.sh') else [sys.executable]
     environment = os.environ | {
-        'OMP_NUM_THREADS': '1', 'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+        'OMP_NUM_THREADS': str(threads), 'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
         'PYTHONPATH': os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))}
     done = subprocess.run([*program, str(ROOT / 'tools' / name), *arguments], capture_output=True, text=True,
                           timeout=600, cwd=cwd or ROOT, env=environment)
