@@ -3,9 +3,9 @@ import argparse
 import os
 from pathlib import Path
 
-# Read when torch is imported: threads that wait for each other on the CPU sleep instead of spinning, which makes
-# training many times faster where the cores are shared with anything else.
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+# Read when torch is imported: threads that wait for each other on the CPU soon sleep instead of spinning for
+# milliseconds, which stalls training wherever the cores are shared with anything else.
+os.environ.setdefault('GOMP_SPINCOUNT', '3000')
 
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
