@@ -66,36 +66,35 @@ def add_legend(picture: np.ndarray, labels: np.ndarray, classes: Sequence[str],
     return np.asarray(canvas)
 
 
+def enlarge(picture: np.ndarray, least: int = 256) -> np.ndarray:
+    """Repeats the pixels of a small picture (H, W, 3) until it is at least so high, or nearly."""
+    factor = max(1, least // picture.shape[0])
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
 def panels(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str]) -> np.ndarray:
     """Sets pictures side by side in rows, under one title per column.
 
     Args:
-        rows: Per row, pictures (H, W, 3) uint8 RGB; each is scaled to its row's first height.
+        rows: Per row, pictures (H, W, 3) uint8 RGB, of any sizes.
         titles: One per column.
 
     Returns:
         The picture, (H', W', 3) uint8 RGB.
     """
-    scaled = [[_to_height(picture, row[0].shape[0]) for picture in row] for row in rows]
-    widths = [max(row[column].shape[1] for row in scaled) for column in range(len(titles))]
+    widths = [max(row[column].shape[1] for row in rows) for column in range(len(titles))]
+    heights = [max(picture.shape[0] for picture in row) for row in rows]
     size = int(np.clip(min(widths) / 10, 11, 22))
     font, head = ImageFont.load_default(size=size), size + 2 * MARGIN
-    height = head + sum(row[0].shape[0] + MARGIN for row in scaled)
-    canvas = Image.new('RGB', (sum(widths) + MARGIN * (len(widths) + 1), height), 'white')
+    canvas = Image.new('RGB', (sum(widths) + MARGIN * (len(widths) + 1), head + sum(heights) + MARGIN * len(rows)),
+                       'white')
     draw = ImageDraw.Draw(canvas)
     lefts = np.cumsum([MARGIN] + [width + MARGIN for width in widths])
     for left, title in zip(lefts, titles, strict=False):
         draw.text((int(left), head / 2), title, fill='black', font=font, anchor='lm')
     top = head
-    for row in scaled:
+    for row, height in zip(rows, heights, strict=True):
         for left, picture in zip(lefts, row, strict=False):
             canvas.paste(Image.fromarray(picture), (int(left), top))
-        top += row[0].shape[0] + MARGIN
+        top += height + MARGIN
     return np.asarray(canvas)
-
-
-def _to_height(picture: np.ndarray, height: int) -> np.ndarray:
-    if picture.shape[0] == height:
-        return picture
-    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from mmseg_vittm.pictures import MARGIN, add_legend, colourise, overlay, panels
+from mmseg_vittm.pictures import MARGIN, add_legend, colourise, enlarge, overlay, panels
 
 PALETTE = [[200, 0, 0], [0, 100, 0], [0, 0, 50]]
 LABELS = np.array([[0, 1, 2], [255, 2, 2]], np.uint8)
@@ -74,17 +74,23 @@ def test_panels_stand_in_rows_and_columns():
     red, blue = np.zeros((40, 60, 3), np.uint8), np.zeros((80, 30, 3), np.uint8)
     red[:], blue[:] = (255, 0, 0), (0, 0, 255)
     picture = panels([[red, blue], [blue, red]], ['one', 'two'])
-    # Columns: 60 (red) and max(15, 120): blue at height 40 is 15 wide, red at height 80 is 120 wide.
-    assert picture.shape[1] == 60 + 120 + 3 * MARGIN
+    assert picture.shape[1] == 60 + 60 + 3 * MARGIN  # both columns are as wide as red
 
     def box(colour, rows):
         ys, xs = np.nonzero((picture[rows] == colour).all(-1))
         return int(ys.min()), int(xs.min()), int(ys.max() - ys.min() + 1), int(xs.max() - xs.min() + 1)
 
-    top = picture.shape[0] - 40 - 80 - 2 * MARGIN
-    first, second = slice(top, top + 40), slice(top + 40 + MARGIN, top + 120 + MARGIN)
+    top = picture.shape[0] - 80 - 80 - 2 * MARGIN  # both rows are as high as blue
+    first, second = slice(top, top + 80), slice(top + 80 + MARGIN, top + 160 + MARGIN)
     assert box((255, 0, 0), first) == (0, MARGIN, 40, 60)
-    assert box((0, 0, 255), first) == (0, 60 + 2 * MARGIN, 40, 15)
+    assert box((0, 0, 255), first) == (0, 60 + 2 * MARGIN, 80, 30)
     assert box((0, 0, 255), second) == (0, MARGIN, 80, 30)
-    assert box((255, 0, 0), second) == (0, 60 + 2 * MARGIN, 80, 120)
+    assert box((255, 0, 0), second) == (0, 60 + 2 * MARGIN, 40, 60)
     assert (picture[:top] < 128).any()  # titles
+
+
+def test_small_pictures_are_enlarged():
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    large = enlarge(picture, 7)
+    assert large.shape == (6, 9, 3) and np.array_equal(large[::3, ::3], picture)
+    assert np.array_equal(enlarge(large, 6), large)

@@ -10,7 +10,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from PIL import Image
 
-from ..pictures import add_legend, colourise, panels
+from ..pictures import add_legend, colourise, enlarge, panels
 
 TITLES = ('input', 'truth', 'prediction')
 
@@ -25,13 +25,14 @@ def comparison(data_sample, classes: Sequence[str], palette: Sequence[Sequence[i
     """
     row = [mmcv.imread(data_sample.img_path, channel_order='rgb')]
     prediction = data_sample.pred_sem_seg.data.squeeze(0).cpu().numpy()
-    seen = [prediction]
+    shown = prediction
     if 'gt_sem_seg' in data_sample:
         truth = data_sample.gt_sem_seg.data.squeeze(0).cpu().numpy()
         row.append(colourise(truth, palette))
         if truth.shape == prediction.shape:
-            prediction = np.where(truth >= len(classes), len(classes), prediction)
-    row.append(add_legend(colourise(prediction, palette), seen[0], classes, palette))
+            shown = np.where(truth >= len(classes), len(classes), prediction)
+    row = [enlarge(picture) for picture in (*row, colourise(shown, palette))]
+    row[-1] = add_legend(row[-1], prediction, classes, palette)
     return row
 
 
