@@ -3,6 +3,7 @@ import pytest
 from mmengine.config import Config
 from tool_runs import error_of, losses, run_tool, write_config
 
+from mmseg_vittm.engine.configs import load_config
 from mmseg_vittm.engine.launch import divide_batch, prepare_launch, world_size
 from mmseg_vittm.errors import InputError
 
@@ -23,9 +24,18 @@ def test_batch_is_divided():
     assert cfg.train_dataloader.batch_size == 3
     with pytest.raises(InputError, match='12 cannot be divided among 5'):
         divide_batch(cfg, 5)
+    set_apart = Config(dict(total_batch_size=12, train_dataloader=dict(batch_size=2)))
+    divide_batch(set_apart, 4)
+    assert set_apart.train_dataloader.batch_size == 2
     per_process = Config(dict(total_batch_size=None, train_dataloader=dict(batch_size=4)))
     divide_batch(per_process, 5)
     assert per_process.train_dataloader.batch_size == 4
+
+
+def test_total_batch_by_option(tmp_path):
+    cfg = load_config(str(write_config(tmp_path)), {'total_batch_size': 6})
+    divide_batch(cfg, 2)
+    assert cfg.train_dataloader.batch_size == 3
 
 
 def test_world_size(monkeypatch):

@@ -21,6 +21,8 @@ def load_config(path: str, cfg_options: dict | None = None, data_root: str | Non
     cfg = Config.fromfile(path)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
+        if 'total_batch_size' in cfg_options:
+            cfg.train_dataloader.batch_size = cfg.total_batch_size
     if data_root is not None:
         set_data_root(cfg, data_root)
     return cfg

@@ -39,13 +39,16 @@ def prepare_launch(cfg: Config, launcher: str) -> None:
 
 
 def divide_batch(cfg: Config, processes: int) -> None:
-    """Divides `total_batch_size` of a config among the processes; without one, the batch stays per process.
+    """Divides `total_batch_size` of a config among the processes.
+
+    Without one, or where `train_dataloader.batch_size` was set to something else, that is the batch per process,
+    as everywhere in MMSegmentation.
 
     Raises:
         InputError: It does not divide evenly.
     """
-    total = cfg.get('total_batch_size')
-    if total is None:
+    total, batch = cfg.get('total_batch_size'), cfg.train_dataloader.batch_size
+    if total is None or batch != total:
         return
     if total % processes:
         raise InputError(f'total_batch_size {total} cannot be divided among {processes} processes; set '

@@ -30,7 +30,7 @@ tta_pipeline = [
             [dict(type='PackSegInputs')],
         ]),
 ]
-total_batch_size = 16  # over all GPUs: tools/train.py divides it among them
+total_batch_size = 16  # over all GPUs: tools/train.py divides it, unless batch_size is set to something else
 train_dataloader = dict(
     batch_size=total_batch_size,
     num_workers=4,
