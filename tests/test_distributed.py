@@ -20,10 +20,10 @@ def test_two_processes_train_as_one(tmp_path):
 
 def test_batch_is_divided():
     cfg = Config(dict(total_batch_size=12, train_dataloader=dict(batch_size=12)))
-    divide_batch(cfg, 4)
-    assert cfg.train_dataloader.batch_size == 3
     with pytest.raises(InputError, match='12 cannot be divided among 5'):
         divide_batch(cfg, 5)
+    divide_batch(cfg, 4)
+    assert cfg.train_dataloader.batch_size == 3
     set_apart = Config(dict(total_batch_size=12, train_dataloader=dict(batch_size=2)))
     divide_batch(set_apart, 4)
     assert set_apart.train_dataloader.batch_size == 2
