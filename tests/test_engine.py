@@ -95,7 +95,8 @@ def test_strict_runner_and_safe_loader(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match='none.pth'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'none.pth'))
     assert issubclass(StrictRunner, Runner)
-    runner = StrictRunner(model=torch.nn.Linear(2, 3), work_dir=str(tmp_path), experiment_name='strict')
+    runner = StrictRunner(model=torch.nn.Linear(2, 3), work_dir=str(tmp_path), default_scope='mmseg',
+                          experiment_name='strict')
     torch.save(dict(state_dict={'weight': torch.ones(3, 2)}), tmp_path / 'part.pth')
     with pytest.raises(CheckpointError, match='bias'):
         runner.load_checkpoint(str(tmp_path / 'part.pth'))
