@@ -170,7 +170,7 @@ def select(state: dict[str, Tensor], own_prefix: str, foreign: str, table: tuple
 
 
 def load_weights(module: nn.Module, state: dict[str, Tensor], report: LoadReport, unbuilt: Iterable[str] = (),
-                 is_position: str = 'pos_embed', fit: Callable = fit_position) -> LoadReport:
+                 fit: Callable = fit_position) -> LoadReport:
     """Copies weights into a module: all of its own, and nothing left over.
 
     Args:
@@ -178,7 +178,6 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], report: LoadReport
         state: Weights under the module's names.
         report: Takes what was loaded, resampled and dropped.
         unbuilt: Prefixes of names that the module leaves out because nothing would use them.
-        is_position: What the names of position embeddings contain.
         fit: Resamples a position embedding.
 
     Raises:
@@ -193,7 +192,7 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], report: LoadReport
             else:
                 unexpected.append(name)
             continue
-        if is_position in name:
+        if 'pos_embed' in name:
             tensor = fit(name, tensor, targets[name], report)
         if tensor.shape != targets[name].shape:
             shapes.append(f'{name} {tuple(tensor.shape)}, here {tuple(targets[name].shape)}')
