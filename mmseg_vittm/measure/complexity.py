@@ -1,0 +1,115 @@
+"""Counting: parameters, multiply-adds and activations of models.
+
+Two counts of multiply-adds, a multiply-add counting as one:
+
+- `multiply_adds`: every matrix product and convolution, those inside attention too, by PyTorch's `FlopCounterMode`.
+- `fvcore_counts`: what fvcore counts, the paper's protocol, by mmengine's copy of fvcore's handles. It adds norms and
+  interpolations and misses the two products inside fused attention, of a ViT-B/16 at 512 pixels 17%.
+"""
+import copy
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.analysis import ActivationAnalyzer, FlopAnalyzer
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+UNUSED = 'auxiliary_head'  # trains only
+OUTSIDE = '(outside modules)'
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Returns the number of parameters that inference uses: all but those of auxiliary heads."""
+    return sum(weight.numel() for name, weight in model.named_parameters() if not name.startswith(f'{UNUSED}.'))
+
+
+def group_of(name: str) -> str:
+    """Returns the group of a parameter's or module's name: like blocks together, what they consist of apart.
+
+    `backbone.encoder.blocks.3.read_head.q.weight` belongs to `backbone.encoder.blocks.*.read_head`, without a
+    number in it a name belongs to its first three parts.
+    """
+    parts = ['*' if part.isdigit() else part for part in name.split('.')]
+    return '.'.join(parts[:parts.index('*') + 2] if '*' in parts else parts[:3])
+
+
+def parameters_by_group(model: nn.Module) -> dict[str, int]:
+    """Returns the parameters of each group (see `group_of`) that inference uses, in the model's order."""
+    groups = {}
+    for name, weight in model.named_parameters():
+        if not name.startswith(f'{UNUSED}.'):
+            group = group_of(re.sub(r'\.(weight|bias)$', '', name))
+            groups[group] = groups.get(group, 0) + weight.numel()
+    return groups
+
+
+def meta_copy(model: nn.Module) -> nn.Module:
+    """Returns a copy of a model whose weights have shapes but no values, on the meta device: it takes no memory."""
+    memo = {id(weight): nn.Parameter(torch.empty_like(weight, device='meta'), requires_grad=False)
+            for weight in model.parameters()}
+    memo |= {id(buffer): torch.empty_like(buffer, device='meta') for buffer in model.buffers()}
+    return copy.deepcopy(model, memo).eval()
+
+
+@contextmanager
+def _visible_attention() -> Iterator[None]:
+    """Keeps attention from running as one operation that hides its matrix products from a counter."""
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+def multiply_adds(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, dict[str, int]]:
+    """Counts the multiply-adds of all matrix products and convolutions of a forward pass, attention's included.
+
+    Args:
+        model: Takes one tensor; a segmentor gives its low-resolution logits then (`mode='tensor'`). It runs on the
+            meta device, where that fails as it is.
+        shape: Shape of the input, such as (1, 3, 512, 512).
+
+    Returns:
+        The total, and by group of modules (see `group_of`) what modules of that group compute. Groups of which one
+        contains another count twice.
+    """
+    try:
+        return _count(meta_copy(model), torch.empty(shape, device='meta'))
+    except (NotImplementedError, RuntimeError, TypeError):  # a model that looks at values
+        weight = next(model.parameters())
+        return _count(copy.deepcopy(model).eval().requires_grad_(False), weight.new_zeros(shape, dtype=torch.float32))
+
+
+def _count(model: nn.Module, inputs: torch.Tensor) -> tuple[int, dict[str, int]]:
+    with _visible_attention(), FlopCounterMode(display=False) as counter:
+        model(inputs)
+    groups = {}
+    for name, operations in counter.get_flop_counts().items():
+        _, _, path = name.partition('.')
+        group = re.sub(r'\.\d+(?=\.|$)', '.*', path)
+        groups[group] = groups.get(group, 0) + sum(operations.values()) // 2
+    return counter.get_total_flops() // 2, groups
+
+
+def fvcore_counts(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Counts as fvcore does, by tracing the model.
+
+    Args:
+        model: Takes one tensor.
+        shape: Shape of the input.
+
+    Returns:
+        Multiply-adds without those inside fused attention, the paper's protocol, and activations: the elements that
+        convolutions and matrix products put out.
+    """
+    inputs = torch.zeros(shape, device=next(model.parameters()).device)
+    counts = []
+    for analyzer in (FlopAnalyzer, ActivationAnalyzer):
+        analysis = analyzer(model.eval(), inputs)
+        counts.append(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+    return tuple(int(count) for count in counts)

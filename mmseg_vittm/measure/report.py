@@ -1,0 +1,96 @@
+"""What a run of measurements says: a record per config for JSON, and tables of the records."""
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.table import Table
+
+from ..errors import InputError
+from .conditions import device_name, versions
+from .stages import STAGES
+from .subject import Subject
+
+
+def claim_file(path: str | None, overwrite: bool) -> None:
+    """Checks that a file can be written, before anything long starts.
+
+    Raises:
+        InputError: It is there already and `overwrite` is False, or its folder cannot be made.
+    """
+    if path is None:
+        return
+    if Path(path).exists() and not overwrite:
+        raise InputError(f'{path} is there already; give another file, or --overwrite')
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f'{path}: its folder cannot be made ({error})') from error
+
+
+def write_records(path: str, records: Sequence[dict]) -> None:
+    """Writes records as JSON."""
+    Path(path).write_text(json.dumps(list(records), indent=1) + '\n', encoding='utf-8')
+
+
+def quartiles(values: Sequence[float]) -> list[float]:
+    """Returns the first and the third quartile."""
+    return [float(value) for value in np.percentile(values, [25, 75])]
+
+
+def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: int) -> dict:
+    """Returns a config's record: conditions, speed, ratio to the first config, size, cost, stages.
+
+    Times are per batch in milliseconds, fps per image: `fps` from the median time, `fps_mean` from the sum of all, as
+    the paper's. `ratio_to_first` is the median over the images of the first config's time over this one's on the
+    same image, in turns; `..._iqr` are quartiles. `gflops` are 1e9 multiply-adds of the network, all windows of an
+    image, attention included. `peak_memory_mb` is in MiB.
+    """
+    settings = subject.settings
+    seconds = np.array([call.seconds for call in subject.calls])
+    ratios = np.array([call.seconds for call in first.calls]) / seconds
+    median, batch = float(np.median(seconds)), settings.batch_size
+    stages = {name: 1000 * statistics.median(call.stages[name] for call in subject.calls) for name in STAGES}
+    if not subject.calls[0].shapes:  # a segmentor of another make, which does not call its backbone
+        stages = dict.fromkeys(STAGES)
+    return dict(
+        config=subject.path, device=str(settings.device), dtype=settings.dtype, compile=settings.compile,
+        torch=torch.__version__, batch_size=batch, images=images,
+        image_size=list(subject.inputs.most_common(1)[0][0]), windows_per_image=subject.windows_per_image,
+        fps=batch / median, fps_mean=batch * len(seconds) / float(seconds.sum()),
+        latency_ms_median=1000 * median, latency_ms_p95=1000 * float(np.percentile(seconds, 95)),
+        ratio_to_first=float(np.median(ratios)), params_m=subject.parameters / 1e6, gflops=subject.gflops(),
+        peak_memory_mb=subject.peak_memory_mb, stages_ms=stages,
+        ratio_to_first_iqr=quartiles(ratios), fps_iqr=quartiles(batch / seconds),
+        latency_ms_iqr=quartiles(1000 * seconds),
+        image_sizes={'{} x {}'.format(*size): count for size, count in subject.inputs.most_common()},
+        protocol='throughput' if settings.throughput else 'predict', source=subject.source.describe(),
+        repeat=repeat, warmup=warmup, device_name=device_name(settings.device), threads=torch.get_num_threads(),
+        versions=versions(), date=time.strftime('%Y-%m-%d'))
+
+
+def tables(records: Sequence[dict]) -> tuple[Table, Table]:
+    """Returns a table of the records' speed and one of what they need: parameters, FLOPs, memory, time by stage."""
+    unit = 'crops/s' if records[0]['protocol'] == 'throughput' else 'FPS'
+    speed, cost = Table('config'), Table('config')
+    for title in (unit, f'{unit} by mean', 'ms, median', 'ms, p95', 'ratio to first', 'its quartiles'):
+        speed.add_column(title, justify='right')
+    for title in ('M params', 'GFLOPs', 'windows', 'MiB at peak', 'ms in backbone', 'in head', 'after it'):
+        cost.add_column(title, justify='right')
+    for row in records:
+        name, (low, high) = Path(row['config']).stem, row['ratio_to_first_iqr']
+        values = [row[key] for key in ('fps', 'fps_mean', 'latency_ms_median', 'latency_ms_p95')]
+        speed.add_row(name, *map(number, values), f'{row["ratio_to_first"]:.2f}', f'{low:.2f} to {high:.2f}')
+        values = [row[key] for key in ('params_m', 'gflops', 'windows_per_image', 'peak_memory_mb')]
+        cost.add_row(name, *map(number, (*values, *(row['stages_ms'][stage] for stage in STAGES))))
+    return speed, cost
+
+
+def number(value: float | None) -> str:
+    """Returns a number with three digits, or more before the point; a dash for None."""
+    if value is None:
+        return '-'
+    return f'{value:.0f}' if abs(value) >= 100 else f'{value:.3g}'

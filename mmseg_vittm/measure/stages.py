@@ -1,0 +1,86 @@
+"""Times of backbone and decode head inside a call of a segmentor, the rest being what comes after the head."""
+import functools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+STAGES = ('backbone', 'head', 'post')
+
+
+@dataclass
+class Call:
+    """One timed call: seconds in all and by stage, and the shapes (N, C, H, W) that the backbone was given."""
+    seconds: float
+    stages: dict[str, float]
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+
+class StageTimer:
+    """Times a segmentor's calls, and in them its backbone (with a neck) and its decode head.
+
+    It replaces `forward` of these modules by timed ones, since MMSegmentation calls a head's `forward` directly,
+    past any hook. Marks on a GPU are events, which do not wait, so that stages cost the call nothing.
+
+    Args:
+        segmentor: A segmentor with `backbone` and `decode_head`; other parts count to the rest.
+        device: Where it runs.
+    """
+
+    def __init__(self, segmentor: nn.Module, device: torch.device):
+        self.segmentor, self.device = segmentor, device
+        self._marks: list[tuple] = []
+        self._shapes: list[tuple[int, ...]] = []
+        for module, stage in self._parts():
+            self._wrap(module, stage)
+
+    def _parts(self) -> Iterator[tuple[nn.Module, str]]:
+        for name, stage in (('backbone', 'backbone'), ('neck', 'backbone'), ('decode_head', 'head')):
+            module = getattr(self.segmentor, name, None)
+            if isinstance(module, nn.ModuleList):  # a cascade's heads
+                yield from ((part, stage) for part in module)
+            elif module is not None:
+                yield module, stage
+
+    def _wrap(self, module: nn.Module, stage: str) -> None:
+        forward, is_backbone = module.forward, module is self.segmentor.backbone
+
+        @functools.wraps(forward)
+        def timed(*args, **kwargs):
+            if is_backbone:
+                self._shapes.append(tuple(args[0].shape))
+            start = self._mark()
+            out = forward(*args, **kwargs)
+            self._marks.append((stage, start, self._mark()))
+            return out
+
+        module.forward = timed
+
+    def _mark(self) -> float | torch.cuda.Event:
+        if self.device.type != 'cuda':
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def _seconds(self, start, end) -> float:
+        return start.elapsed_time(end) / 1000 if self.device.type == 'cuda' else end - start
+
+    def time(self, call: Callable[[], object]) -> Call:
+        """Times a call of the segmentor between two synchronisations with the device."""
+        self._marks, self._shapes = [], []
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+        begin, start = time.perf_counter(), self._mark()
+        call()
+        end = self._mark()
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+        seconds = time.perf_counter() - begin
+        stages = dict.fromkeys(STAGES, 0.0)
+        for stage, first, last in self._marks:
+            stages[stage] += self._seconds(first, last)
+        stages['post'] = max(0.0, self._seconds(start, end) - stages['backbone'] - stages['head'])
+        return Call(seconds, stages, list(self._shapes))

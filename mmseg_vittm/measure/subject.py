@@ -1,0 +1,118 @@
+"""A config under measurement: its segmentor, what it is measured on, and the calls so far."""
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmseg.apis import init_model
+from torch import nn
+
+from ..engine.loading import load_model
+from .complexity import count_parameters, meta_copy, multiply_adds
+from .conditions import autocast
+from .images import Crops, Images
+from .memory import peak_memory
+from .stages import Call, StageTimer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every config of a run is measured: what `tools/benchmark.py` was told."""
+    device: torch.device
+    dtype: str = 'fp32'
+    compile: bool = False
+    batch_size: int = 1
+    throughput: bool = False
+    real: bool = False
+
+
+def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
+    """Builds a config's segmentor on the CPU for inference, with random weights (seed 0) or a checkpoint's.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be read, or does not fit the model exactly.
+    """
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.*avg_non_ignore.*')  # about a loss that is not computed here
+        model = init_model(cfg.copy(), device='cpu') if checkpoint is None else load_model(cfg, checkpoint, 'cpu')
+    return revert_sync_batchnorm(model).eval().requires_grad_(False)
+
+
+class Subject:
+    """One config under measurement.
+
+    Args:
+        path: The config as the user named it.
+        cfg: The config.
+        settings: Device, precision and protocol.
+        checkpoint: Weights; None for random ones, which take as long.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be read, or does not fit the model exactly.
+        InputError: The config lacks what the protocol needs.
+    """
+
+    def __init__(self, path: str, cfg: Config, settings: Settings, checkpoint: str | None = None):
+        self.path, self.settings = path, settings
+        self.source = Crops(cfg, settings.batch_size) if settings.throughput else Images(
+            cfg, settings.real, settings.batch_size)
+        self.model = build_segmentor(cfg, checkpoint)
+        self.blueprint = meta_copy(self.model)  # to count with: the model itself is about to be wrapped
+        self.model.to(settings.device)
+        if settings.compile:
+            compile_parts(self.model)
+        self.timer = StageTimer(self.model, settings.device)
+        self.calls: list[Call] = []
+        self.inputs: Counter[tuple[int, int]] = Counter()
+        self.peak_memory_mb: float | None = None
+
+    @torch.no_grad()
+    def run(self, index: int, keep: bool = True) -> Call:
+        """Prepares item `index`, untimed, and times the model on it; `keep=False` forgets the call."""
+        inputs, data_samples = self.source.prepare(index, self.model)
+        with autocast(self.settings.dtype, self.settings.device):
+            call = self.timer.time(lambda: self.model(inputs, data_samples, mode=self.source.mode))
+        if keep:
+            self.calls.append(call)
+            self.inputs[tuple(inputs.shape[2:])] += 1
+        return call
+
+    @torch.no_grad()
+    def measure_memory(self, indices: range) -> None:
+        """Measures the peak memory of the largest of some items, apart from the times."""
+        items = [self.source.prepare(index, self.model) for index in indices]
+        inputs, data_samples = max(items, key=lambda item: item[0].numel())
+        del items
+        with autocast(self.settings.dtype, self.settings.device):
+            self.peak_memory_mb = peak_memory(
+                self.model, lambda: self.model(inputs, data_samples, mode=self.source.mode), self.settings.device)
+
+    @property
+    def parameters(self) -> int:
+        """The parameters that inference uses."""
+        return count_parameters(self.model)
+
+    @property
+    def windows_per_image(self) -> float | None:
+        """How many inputs the backbone gets per image, the mean; None where it was never called."""
+        windows = sum(shape[0] for call in self.calls for shape in call.shapes)
+        return windows / len(self.calls) / self.settings.batch_size or None
+
+    def gflops(self) -> float | None:
+        """Returns 1e9 multiply-adds of the network per image, the mean, attention included; nothing after the head."""
+        shapes = Counter()
+        for call in self.calls:
+            for shape in call.shapes:
+                shapes[shape[1:]] += shape[0]
+        total = sum(multiply_adds(self.blueprint, (1, *shape))[0] * count for shape, count in shapes.items())
+        return total / 1e9 / len(self.calls) / self.settings.batch_size or None
+
+
+def compile_parts(model: nn.Module) -> None:
+    """Compiles a segmentor's backbone and decode head, which have no branches; what surrounds them stays eager."""
+    heads = model.decode_head if isinstance(model.decode_head, nn.ModuleList) else [model.decode_head]
+    for part in (model.backbone, *heads):
+        part.forward = torch.compile(part.forward)

@@ -1,0 +1,123 @@
+"""Measures the speed of configs through MMSegmentation, in turns: python tools/benchmark.py CONFIG [CONFIG ...]"""
+import argparse
+import time
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+import mmseg_vittm  # noqa: F401  (registers)
+from mmseg_vittm.engine.command import add_config_options, run
+from mmseg_vittm.engine.configs import check_data, load_config
+from mmseg_vittm.errors import InputError
+from mmseg_vittm.measure.conditions import DTYPES, device_name, resolve_device, set_precision
+from mmseg_vittm.measure.images import check_same_images
+from mmseg_vittm.measure.interleaved import measure
+from mmseg_vittm.measure.report import claim_file, record, tables, write_records
+from mmseg_vittm.measure.subject import Settings, Subject
+
+
+def positive(text: str) -> int:
+    """Returns a number that is at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {text}')
+    return value
+
+
+def parse_args() -> argparse.Namespace:
+    """Returns the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Measures frames per second of configs through MMSegmentation by the protocol of the ViTTM paper's "
+        "Table 6: model(inputs, data_samples, mode='predict') between two device synchronisations, so with the windows, "
+        'the resize of the logits and the argmax, without loading and normalising; batch 1, float32, eager, unless told '
+        'otherwise. Several configs take turns, image by image. Any MMSegmentation config will do.')
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files; ratios are to the first')
+    add_config_options(parser)
+    parser.add_argument('--checkpoint', nargs='+', metavar='FILE',
+                        help="a checkpoint per config, or 'none' (default: random weights, which take as long)")
+    parser.add_argument('--images', type=positive, help='images to measure (default: 200; the images at hand are '
+                        'cycled; 50 batches with --throughput)')
+    parser.add_argument('--repeat', type=positive, default=1, help='rounds over the images')
+    parser.add_argument('--warmup', type=int, default=5, help='images before those that count (default: 5)')
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: the GPU if there is one)')
+    parser.add_argument('--dtype', choices=sorted(DTYPES), default='fp32',
+                        help='fp32, tf32 for its matrix products and convolutions, or bf16 and fp16 by autocast')
+    parser.add_argument('--compile', action='store_true', help='torch.compile backbone and decode head')
+    parser.add_argument('--batch-size', type=positive, default=1,
+                        help='the same image so many times in a batch (default: 1)')
+    parser.add_argument('--throughput', action='store_true',
+                        help='measure batches of random crops, forward only, instead of images')
+    parser.add_argument('--threads', type=positive, help="PyTorch's threads on the CPU")
+    parser.add_argument('--json', metavar='FILE', help='write the results there')
+    parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
+    args = parser.parse_args()
+    if args.warmup < 0:
+        parser.error(f'--warmup must be at least 0, got {args.warmup}')
+    if args.images is None:
+        args.images = 50 if args.throughput else 200
+    return args
+
+
+def checkpoints_of(args: argparse.Namespace) -> list[str | None]:
+    """Returns a checkpoint or None per config."""
+    if args.checkpoint is None:
+        return [None] * len(args.configs)
+    if len(args.checkpoint) != len(args.configs):
+        raise InputError(f"--checkpoint: {len(args.checkpoint)} files for {len(args.configs)} configs; give one each, "
+                         "'none' for random weights")
+    return [None if name == 'none' else name for name in args.checkpoint]
+
+
+class Reporter:
+    """A progress bar with an ETA; where the output is no terminal, a line at every tenth of the way."""
+
+    def __init__(self, console: Console):
+        self.console, self.start, self.tenth = console, time.monotonic(), 0
+        self.bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                            TextColumn('ETA'), TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        self.task = self.bar.add_task('warming up', total=None)
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        self.bar.update(self.task, completed=done, total=total, description=what)
+        if not self.console.is_terminal and (10 * done // total > self.tenth or done == 1):
+            self.tenth = 10 * done // total
+            seconds = time.monotonic() - self.start
+            self.console.print(f'{what}: {done}/{total} calls, {seconds:.0f} s, '
+                               f'ETA {seconds / done * (total - done):.0f} s')
+
+
+def main() -> None:
+    """Runs the command line."""
+    args = parse_args()
+    claim_file(args.json, args.overwrite)
+    device = resolve_device(args.device)
+    set_precision(args.dtype, device)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    settings = Settings(device, args.dtype, args.compile, args.batch_size, args.throughput, args.data_root is not None)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120  # tables in a log
+    subjects = []
+    for path, checkpoint in zip(args.configs, checkpoints_of(args), strict=True):
+        cfg = load_config(path, args.cfg_options, args.data_root)
+        if settings.real:
+            check_data(cfg, ('test_dataloader', ))
+        subjects.append(Subject(path, cfg, settings, checkpoint))
+    check_same_images([subject.source for subject in subjects], args.images)
+    console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, {args.dtype}'
+                  f'{", compiled" if args.compile else ", eager"}, batch {args.batch_size}\n'
+                  f'{subjects[0].source.describe()}', highlight=False)
+    reporter = Reporter(console)
+    with reporter.bar:
+        measure(subjects, args.images, args.warmup, args.repeat, reporter)
+    records = [record(subject, subjects[0], args.images, args.repeat, args.warmup) for subject in subjects]
+    if args.json:
+        write_records(args.json, records)
+    for table in tables(records):
+        console.print(table)
+
+
+if __name__ == '__main__':
+    run(main)
