@@ -1,10 +1,7 @@
 """Measures the speed of configs through MMSegmentation, in turns: python tools/benchmark.py CONFIG [CONFIG ...]"""
 import argparse
-import time
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.engine.command import add_config_options, run
@@ -13,7 +10,9 @@ from mmseg_vittm.errors import InputError
 from mmseg_vittm.measure.conditions import DTYPES, device_name, resolve_device, set_precision
 from mmseg_vittm.measure.images import check_same_images
 from mmseg_vittm.measure.interleaved import measure
-from mmseg_vittm.measure.report import claim_file, record, tables, write_records
+from mmseg_vittm.measure.progress import Reporter, open_console
+from mmseg_vittm.measure.records import claim_file, write_records
+from mmseg_vittm.measure.report import record, tables
 from mmseg_vittm.measure.subject import Settings, Subject
 
 
@@ -29,9 +28,9 @@ def parse_args() -> argparse.Namespace:
     """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(
         description="Measures frames per second of configs through MMSegmentation by the protocol of the ViTTM paper's "
-        "Table 6: model(inputs, data_samples, mode='predict') between two device synchronisations, so with the windows, "
-        'the resize of the logits and the argmax, without loading and normalising; batch 1, float32, eager, unless told '
-        'otherwise. Several configs take turns, image by image. Any MMSegmentation config will do.')
+        "Table 6: model(inputs, data_samples, mode='predict') between two device synchronisations, so with the "
+        'windows, the resize of the logits and the argmax, without loading and normalising; batch 1, float32, eager, '
+        'unless told otherwise. Several configs take turns, image by image. Any MMSegmentation config will do.')
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files; ratios are to the first')
     add_config_options(parser)
     parser.add_argument('--checkpoint', nargs='+', metavar='FILE',
@@ -69,24 +68,6 @@ def checkpoints_of(args: argparse.Namespace) -> list[str | None]:
     return [None if name == 'none' else name for name in args.checkpoint]
 
 
-class Reporter:
-    """A progress bar with an ETA; where the output is no terminal, a line at every tenth of the way."""
-
-    def __init__(self, console: Console):
-        self.console, self.start, self.tenth = console, time.monotonic(), 0
-        self.bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                            TextColumn('ETA'), TimeRemainingColumn(), console=console, disable=not console.is_terminal)
-        self.task = self.bar.add_task('warming up', total=None)
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        self.bar.update(self.task, completed=done, total=total, description=what)
-        if not self.console.is_terminal and (10 * done // total > self.tenth or done == 1):
-            self.tenth = 10 * done // total
-            seconds = time.monotonic() - self.start
-            self.console.print(f'{what}: {done}/{total} calls, {seconds:.0f} s, '
-                               f'ETA {seconds / done * (total - done):.0f} s')
-
-
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
@@ -96,9 +77,7 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = Settings(device, args.dtype, args.compile, args.batch_size, args.throughput, args.data_root is not None)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 120  # tables in a log
+    console = open_console()
     subjects = []
     for path, checkpoint in zip(args.configs, checkpoints_of(args), strict=True):
         cfg = load_config(path, args.cfg_options, args.data_root)
@@ -109,8 +88,7 @@ def main() -> None:
     console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, {args.dtype}'
                   f'{", compiled" if args.compile else ", eager"}, batch {args.batch_size}\n'
                   f'{subjects[0].source.describe()}', highlight=False)
-    reporter = Reporter(console)
-    with reporter.bar:
+    with Reporter(console, 'calls') as reporter:
         measure(subjects, args.images, args.warmup, args.repeat, reporter)
     records = [record(subject, subjects[0], args.images, args.repeat, args.warmup) for subject in subjects]
     if args.json:

@@ -48,6 +48,11 @@ def device_name(device: torch.device) -> str:
     return found.group(1).strip() if found else platform.processor() or platform.machine()
 
 
+def device_slug(device: torch.device) -> str:
+    """Returns a device's name for files: `nvidia-h200`, `amd-epyc`."""
+    return re.sub(r'[^a-z0-9]+', '-', re.sub(r'\((R|TM)\)', '', device_name(device)).lower()).strip('-')
+
+
 def set_precision(dtype: str, device: torch.device) -> None:
     """Lets matrix products and convolutions of float32 tensors use TF32 for `'tf32'`, and not otherwise.
 

@@ -18,8 +18,9 @@ from ..errors import InputError
 SYNTHETIC_SIZES = ((512, 683), (512, 683), (512, 768), (512, 683), (683, 512), (512, 683), (375, 500), (512, 683),
                    (512, 512), (512, 768), (512, 683), (512, 910), (512, 683), (683, 512), (512, 683), (512, 768),
                    (512, 683), (375, 500), (512, 512), (768, 512))
-SYNTHETIC = ("synthetic noise in sizes like ADE20K's (an assumption: per 20 images 9 of 512 x 683, 3 of 512 x 768, 2 of "
-             '683 x 512, 2 of 375 x 500, 2 of 512 x 512, 512 x 910, 768 x 512), resized by each test pipeline')
+SYNTHETIC = ("synthetic noise in sizes like ADE20K's (an assumption: per 20 images 9 of 512 x 683, 3 of 512 x 768, 2 "
+             'each of 683 x 512, 375 x 500 and 512 x 512, 1 each of 512 x 910 and 768 x 512), resized by each test '
+             'pipeline')
 
 
 def test_dataset(cfg: Config) -> ConfigDict:

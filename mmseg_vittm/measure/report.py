@@ -1,5 +1,4 @@
-"""What a run of measurements says: a record per config for JSON, and tables of the records."""
-import json
+"""What a benchmark says: a record per config, and tables of the records."""
 import statistics
 import time
 from collections.abc import Sequence
@@ -9,31 +8,10 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from ..errors import InputError
 from .conditions import device_name, versions
+from .records import number
 from .stages import STAGES
 from .subject import Subject
-
-
-def claim_file(path: str | None, overwrite: bool) -> None:
-    """Checks that a file can be written, before anything long starts.
-
-    Raises:
-        InputError: It is there already and `overwrite` is False, or its folder cannot be made.
-    """
-    if path is None:
-        return
-    if Path(path).exists() and not overwrite:
-        raise InputError(f'{path} is there already; give another file, or --overwrite')
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f'{path}: its folder cannot be made ({error})') from error
-
-
-def write_records(path: str, records: Sequence[dict]) -> None:
-    """Writes records as JSON."""
-    Path(path).write_text(json.dumps(list(records), indent=1) + '\n', encoding='utf-8')
 
 
 def quartiles(values: Sequence[float]) -> list[float]:
@@ -87,10 +65,3 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
         values = [row[key] for key in ('params_m', 'gflops', 'windows_per_image', 'peak_memory_mb')]
         cost.add_row(name, *map(number, (*values, *(row['stages_ms'][stage] for stage in STAGES))))
     return speed, cost
-
-
-def number(value: float | None) -> str:
-    """Returns a number with three digits, or more before the point; a dash for None."""
-    if value is None:
-        return '-'
-    return f'{value:.0f}' if abs(value) >= 100 else f'{value:.3g}'

@@ -1,5 +1,5 @@
-# SegFormer (Xie et al., NeurIPS 2021): Mix Transformer and an all-MLP decoder 768 wide. A config that inherits this sets
-# num_layers, which is all that B2 and B3 differ in.
+# SegFormer (Xie et al., NeurIPS 2021): Mix Transformer and an all-MLP decoder 768 wide. A config that inherits this
+# sets num_layers, which is all that B2 and B3 differ in.
 data_preprocessor = dict(
     type='SegDataPreProcessor',
     mean=[123.675, 116.28, 103.53],

@@ -1,0 +1,47 @@
+"""Progress of long measurements: a bar with an ETA, or lines of a log."""
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def open_console() -> Console:
+    """Returns the console to print tables on: as wide as the terminal, 120 columns in a log."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    return console
+
+
+class Reporter:
+    """A progress bar with an ETA; where the output is no terminal, a line at every tenth of the way.
+
+    Used as a context manager around the work, it is called after every step.
+
+    Args:
+        console: Where to print.
+        unit: What a step is, in the plural.
+    """
+
+    def __init__(self, console: Console, unit: str):
+        self.console, self.unit, self.start, self.tenth = console, unit, time.monotonic(), -1
+        columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                   TextColumn('ETA'), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.task = self.bar.add_task('', total=None)
+
+    def __enter__(self) -> 'Reporter':
+        self.bar.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.bar.__exit__(*error)
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Shows that `done` of `total` steps are done, and what goes on."""
+        self.bar.update(self.task, completed=done, total=total, description=what)
+        if not self.console.is_terminal and 10 * done // total > self.tenth:
+            self.tenth = 10 * done // total
+            seconds = time.monotonic() - self.start
+            self.console.print(f'{what}: {done}/{total} {self.unit}, {seconds:.0f} s, '
+                               f'ETA {seconds / done * (total - done):.0f} s', highlight=False)

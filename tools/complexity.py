@@ -1,0 +1,98 @@
+"""Counts parameters and FLOPs: python tools/complexity.py CONFIG, or --paper 1|2|3|4|8|all"""
+import argparse
+
+import torch
+from rich.console import Console
+
+import mmseg_vittm  # noqa: F401  (registers)
+from mmseg_vittm.engine.command import add_config_options, run
+from mmseg_vittm.engine.configs import load_config
+from mmseg_vittm.errors import InputError
+from mmseg_vittm.measure import paper
+from mmseg_vittm.measure.conditions import device_name, resolve_device, set_precision
+from mmseg_vittm.measure.images import Crops
+from mmseg_vittm.measure.inventory import count_parts, summary
+from mmseg_vittm.measure.progress import Reporter, open_console
+from mmseg_vittm.measure.rebuild import rebuild, table
+from mmseg_vittm.measure.records import claim_file, write_records
+
+
+def parse_args() -> argparse.Namespace:
+    """Returns the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Counts parameters, multiply-adds (GFLOPs) and activations of a config's backbone and segmentor "
+        "for one input, or rebuilds the rows of the ViTTM paper's tables beside the paper's figures.")
+    parser.add_argument('config', nargs='?', metavar='CONFIG', help='a config file of MMSegmentation')
+    add_config_options(parser)
+    parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+                        help="input in pixels (default: the config's crop)")
+    parser.add_argument('--paper', choices=[*map(str, paper.TABLES), 'all'], metavar='TABLE',
+                        help='1, 2, 3, 4, 8 or all: rebuild that table of the paper')
+    parser.add_argument('--latency', action='store_true',
+                        help="with --paper: measure the latency of a batch by the paper's protocol, the median over at "
+                        'least 8 seconds per row')
+    parser.add_argument('--batch-size', type=int, default=256, help='with --latency (default: 256, as the paper)')
+    parser.add_argument('--device', help='with --latency: cpu, cuda or cuda:N (default: the GPU if there is one)')
+    parser.add_argument('--json', metavar='FILE', help='write the results there')
+    parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
+    args = parser.parse_args()
+    if (args.config is None) == (args.paper is None):
+        parser.error('give either a CONFIG or --paper TABLE')
+    if args.latency and args.paper is None:
+        parser.error('--latency goes with --paper; tools/benchmark.py measures configs')
+    if args.batch_size < 1 or args.size and min(args.size) < 1:
+        parser.error('--batch-size and --size must be at least 1')
+    return args
+
+
+def count_config(args: argparse.Namespace, console: Console) -> list[dict]:
+    """Counts a config, prints its tables and returns its records."""
+    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    size = tuple(args.size) if args.size else Crops(cfg, 1).size
+    try:
+        records, groups = count_parts(args.config, cfg, size)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f'{args.config} at {size[0]} x {size[1]}: the model fails ({error}); give another --size'
+                         ) from error
+    console.print(groups, summary(records))
+    console.print('GFLOPs are 1e9 multiply-adds of every matrix product and convolution, those in attention too; '
+                  "fvcore's, the paper's protocol, leave out fused attention and add norms and interpolations. Test "
+                  'modes that slide run this once per window.')
+    return records
+
+
+def rebuild_paper(args: argparse.Namespace, console: Console) -> list[dict]:
+    """Rebuilds tables of the paper, prints them and returns their records."""
+    device = resolve_device(args.device)
+    numbers = list(paper.TABLES) if args.paper == 'all' else [int(args.paper)]
+    rows = [row for number in numbers for row in paper.TABLES[number]]
+    if args.latency:
+        set_precision('fp32', device)
+        console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32, '
+                      f'batch {args.batch_size}')
+    batch_size = args.batch_size if args.latency else None
+    records = []
+    with Reporter(console, 'rows') as reporter:
+        for row in rows:
+            records.append(rebuild(row, batch_size, device))
+            reporter(len(records), len(rows), 'rebuilding')
+    for number in numbers:
+        console.print(table(number, [row for row in records if row['table'] == number], args.latency))
+    worst = max(abs(row['gflops'] - row['gflops_paper']) for row in records)
+    console.print(f"GFLOPs are fvcore's, as in the paper; the largest difference is {worst:.3f}. The paper's "
+                  f'milliseconds are for 256 images on an A100.\n{paper.WHY_FEWER}")
+    return records
+
+
+def main() -> None:
+    """Runs the command line."""
+    args = parse_args()
+    claim_file(args.json, args.overwrite)
+    console = open_console()
+    records = count_config(args, console) if args.config else rebuild_paper(args, console)
+    if args.json:
+        write_records(args.json, records)
+
+
+if __name__ == '__main__':
+    run(main)
