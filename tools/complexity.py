@@ -80,7 +80,7 @@ def rebuild_paper(args: argparse.Namespace, console: Console) -> list[dict]:
         console.print(table(number, [row for row in records if row['table'] == number], args.latency))
     worst = max(abs(row['gflops'] - row['gflops_paper']) for row in records)
     console.print(f"GFLOPs are fvcore's, as in the paper; the largest difference is {worst:.3f}. The paper's "
-                  f'milliseconds are for 256 images on an A100.\n{paper.WHY_FEWER}")
+                  f'milliseconds are for 256 images on an A100.\n{paper.WHY_FEWER}')
     return records
 
 
