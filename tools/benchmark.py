@@ -37,6 +37,8 @@ def parse_args() -> argparse.Namespace:
                         help="a checkpoint per config, or 'none' (default: random weights, which take as long)")
     parser.add_argument('--images', type=positive, help='images to measure (default: 200; the images at hand are '
                         'cycled; 50 batches with --throughput)')
+    parser.add_argument('--image-size', type=positive, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+                        help="size of synthetic images before the test pipeline (default: a mix like ADE20K's)")
     parser.add_argument('--repeat', type=positive, default=1, help='rounds over the images')
     parser.add_argument('--warmup', type=int, default=5, help='images before those that count (default: 5)')
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: the GPU if there is one)')
@@ -51,6 +53,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
     args = parser.parse_args()
+    if args.image_size and (args.data_root or args.throughput):
+        parser.error('--image-size is for synthetic images: leave out --data-root and --throughput')
     if args.warmup < 0:
         parser.error(f'--warmup must be at least 0, got {args.warmup}')
     if args.images is None:
@@ -76,7 +80,8 @@ def main() -> None:
     set_precision(args.dtype, device)
     if args.threads:
         torch.set_num_threads(args.threads)
-    settings = Settings(device, args.dtype, args.compile, args.batch_size, args.throughput, args.data_root is not None)
+    settings = Settings(device, args.dtype, args.compile, args.batch_size, args.throughput, args.data_root is not None,
+                        args.image_size)
     console = open_console()
     subjects = []
     for path, checkpoint in zip(args.configs, checkpoints_of(args), strict=True):

@@ -14,11 +14,15 @@ def load_config(path: str, cfg_options: dict | None = None, data_root: str | Non
     """Reads a config, applies `--cfg-options`, then `--data-root` to every dataset in it.
 
     Raises:
-        InputError: There is no such config, or no dataset in it has a data root.
+        InputError: There is no such config, it imports what is not installed, or no dataset in it has a data root.
     """
     if not Path(path).is_file():
         raise InputError(f'{path}: no such config file; those of this project are in configs/')
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    except ImportError as error:  # of its custom_imports; mmengine says what in the first line
+        reason = str(error).strip().split('\n')[0]
+        raise InputError(f'{path}: the config imports what is not installed ({reason})') from error
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
         if 'total_batch_size' in cfg_options:

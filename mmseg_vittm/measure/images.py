@@ -23,7 +23,7 @@ SYNTHETIC = ("synthetic noise in sizes like ADE20K's (an assumption: per 20 imag
              'pipeline')
 
 
-def test_dataset(cfg: Config) -> ConfigDict:
+def find_test_dataset(cfg: Config) -> ConfigDict:
     """Returns the first dataset of a config's test dataloader that has a pipeline.
 
     Raises:
@@ -43,47 +43,51 @@ class Images:
         cfg: The config; its test pipeline prepares the images.
         real: Read the test dataset of the config; otherwise images are synthetic, `SYNTHETIC_SIZES` over and over.
         batch_size: An item is the image i so many times.
+        size: Height and width of all synthetic images; None for `SYNTHETIC_SIZES`.
 
     Raises:
         InputError: The config has no test dataset, or that has no images.
     """
     mode = 'predict'
 
-    def __init__(self, cfg: Config, real: bool, batch_size: int):
-        dataset = copy.deepcopy(test_dataset(cfg))
-        steps = [step for step in dataset.pop('pipeline') if 'LoadAnnotations' not in step['type']]
+    def __init__(self, cfg: Config, real: bool, batch_size: int, size: tuple[int, int] | None = None):
+        dataset = copy.deepcopy(find_test_dataset(cfg))
+        steps = [step for step in dataset.pop('pipeline') if 'LoadAnnotations' not in str(step['type'])]
         if not real:
-            if steps[0]['type'] != 'LoadImageFromFile':
-                raise InputError(f'{cfg.filename}: the test pipeline begins with {steps[0]["type"]!r}, for which there '
+            if 'LoadImageFromFile' not in str(steps[0]['type']):
+                raise InputError(f'{cfg.filename}: the test pipeline begins with {steps[0]["type"]}, for which there '
                                  'are no synthetic images; give --data-root')
             steps[0] = dict(type='LoadImageFromNDArray')
         self.batch_size = batch_size
+        self.sizes = SYNTHETIC_SIZES if size is None else (tuple(size), )
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
             self.pipeline = Compose([TRANSFORMS.build(step) for step in steps])
-            dataset.update(pipeline=[], test_mode=True)
+            dataset.update(pipeline=[], test_mode=True, serialize_data=False)  # mmengine cannot serialise nothing
             self.dataset = DATASETS.build(dataset) if real else None
         if real and not len(self.dataset):
             raise InputError(f'{self.dataset.data_root}: the test dataset of {cfg.filename} finds no images there')
 
     def __len__(self) -> int:
-        return len(SYNTHETIC_SIZES) if self.dataset is None else len(self.dataset)
+        return len(self.sizes) if self.dataset is None else len(self.dataset)
 
     def name(self, index: int) -> str:
         """Returns what tells the image apart: its path, or its size."""
         index %= len(self)
         if self.dataset is None:
-            return '{} x {}'.format(*SYNTHETIC_SIZES[index])
+            return '{} x {}'.format(*self.sizes[index])
         return self.dataset.get_data_info(index)['img_path']
 
     def describe(self) -> str:
         """Returns where the images come from, for people."""
-        return SYNTHETIC if self.dataset is None else f'{len(self)} images of {self.dataset.data_prefix["img_path"]}'
+        if self.dataset is not None:
+            return f'{len(self)} images of {self.dataset.data_prefix["img_path"]}'
+        return SYNTHETIC if len(self) > 1 else f'synthetic noise of {self.name(0)}, resized by each test pipeline'
 
     def _load(self, index: int) -> dict:
         index %= len(self)
         if self.dataset is not None:
             return self.dataset.get_data_info(index)
-        noise = np.random.default_rng(index).integers(0, 256, (*SYNTHETIC_SIZES[index], 3), dtype=np.uint8)
+        noise = np.random.default_rng(index).integers(0, 256, (*self.sizes[index], 3), dtype=np.uint8)
         return dict(img=noise)
 
     def prepare(self, index: int, model: nn.Module) -> tuple[Tensor, list]:

@@ -10,6 +10,7 @@ from mmseg.apis import init_model
 from torch import nn
 
 from ..engine.loading import load_model
+from ..errors import CheckpointError, InputError
 from .complexity import count_parameters, meta_copy, multiply_adds
 from .conditions import autocast
 from .images import Crops, Images
@@ -26,6 +27,7 @@ class Settings:
     batch_size: int = 1
     throughput: bool = False
     real: bool = False
+    image_size: tuple[int, int] | None = None
 
 
 def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
@@ -33,11 +35,18 @@ def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
 
     Raises:
         CheckpointError: The checkpoint cannot be read, or does not fit the model exactly.
+        InputError: The model cannot be built.
     """
     torch.manual_seed(0)
-    with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', message='.*avg_non_ignore.*')  # about a loss that is not computed here
-        model = init_model(cfg.copy(), device='cpu') if checkpoint is None else load_model(cfg, checkpoint, 'cpu')
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', message='.*avg_non_ignore.*')  # about a loss that is not computed here
+            model = init_model(cfg.copy(), device='cpu') if checkpoint is None else load_model(cfg, checkpoint, 'cpu')
+    except CheckpointError:
+        raise
+    except Exception as error:  # what a config names may be missing, or built with the wrong arguments
+        reason = str(error).strip().split('\n')[0]
+        raise InputError(f'{cfg.filename}: the model cannot be built ({type(error).__name__}: {reason})') from error
     return revert_sync_batchnorm(model).eval().requires_grad_(False)
 
 
@@ -58,7 +67,7 @@ class Subject:
     def __init__(self, path: str, cfg: Config, settings: Settings, checkpoint: str | None = None):
         self.path, self.settings = path, settings
         self.source = Crops(cfg, settings.batch_size) if settings.throughput else Images(
-            cfg, settings.real, settings.batch_size)
+            cfg, settings.real, settings.batch_size, settings.image_size)
         self.model = build_segmentor(cfg, checkpoint)
         self.blueprint = meta_copy(self.model)  # to count with: the model itself is about to be wrapped
         self.model.to(settings.device)
@@ -71,10 +80,18 @@ class Subject:
 
     @torch.no_grad()
     def run(self, index: int, keep: bool = True) -> Call:
-        """Prepares item `index`, untimed, and times the model on it; `keep=False` forgets the call."""
+        """Prepares item `index`, untimed, and times the model on it; `keep=False` forgets the call.
+
+        Raises:
+            InputError: The image cannot be prepared, or the model fails on it.
+        """
         inputs, data_samples = self.source.prepare(index, self.model)
-        with autocast(self.settings.dtype, self.settings.device):
-            call = self.timer.time(lambda: self.model(inputs, data_samples, mode=self.source.mode))
+        try:
+            with autocast(self.settings.dtype, self.settings.device):
+                call = self.timer.time(lambda: self.model(inputs, data_samples, mode=self.source.mode))
+        except RuntimeError as error:
+            raise InputError(f'{self.path}: the model fails on {self.source.name(index)}, an input of '
+                             f'{tuple(inputs.shape)} ({error})') from error
         if keep:
             self.calls.append(call)
             self.inputs[tuple(inputs.shape[2:])] += 1

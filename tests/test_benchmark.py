@@ -1,0 +1,410 @@
+"""The benchmark: images, turns, stages, reports, the tool and the scripts of benchmarks/."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from PIL import Image
+from tiny_models import ROOT
+from tool_runs import error_of, run_tool, write_config
+
+from mmseg_vittm.errors import CheckpointError, InputError
+from mmseg_vittm.measure import conditions, interleaved, memory, stages
+from mmseg_vittm.measure.complexity import multiply_adds
+from mmseg_vittm.measure.images import SYNTHETIC_SIZES, Crops, Images, check_same_images
+from mmseg_vittm.measure.report import record, tables
+from mmseg_vittm.measure.stages import Call, StageTimer
+from mmseg_vittm.measure.subject import Settings, Subject, build_segmentor, compile_parts
+
+CPU = torch.device('cpu')
+KEYS = {'config', 'device', 'dtype', 'compile', 'torch', 'batch_size', 'images', 'image_size', 'windows_per_image',
+        'fps', 'fps_mean', 'latency_ms_median', 'latency_ms_p95', 'ratio_to_first', 'params_m', 'gflops',
+        'peak_memory_mb', 'stages_ms'}
+SLIDE = """
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(2048, 64), keep_ratio=True),
+    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='PackSegInputs'),
+]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+model['test_cfg'] = dict(_delete_=True, mode='slide', crop_size=(64, 64), stride=(48, 48))
+"""
+
+
+@pytest.fixture
+def config(tmp_path) -> Path:
+    """A tiny ViTTM that slides over images of 64 pixels in height."""
+    return write_config(tmp_path, more=SLIDE)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """ADE20K's layout with one validation image, 30 x 50."""
+    for part in ('images', 'annotations'):
+        (tmp_path / 'ade' / part / 'validation').mkdir(parents=True)
+    pixels = np.arange(30 * 50 * 3, dtype=np.uint8).reshape(30, 50, 3)
+    Image.fromarray(pixels).save(tmp_path / 'ade' / 'images' / 'validation' / 'one.jpg')
+    Image.fromarray(pixels[..., 0]).save(tmp_path / 'ade' / 'annotations' / 'validation' / 'one.png')
+    return tmp_path / 'ade'
+
+
+def ade_config(tmp_path: Path, folder: Path) -> Config:
+    """The tiny model on ADE20K's data set class."""
+    cfg = Config.fromfile(write_config(tmp_path, more=SLIDE))
+    cfg.test_dataloader.dataset = dict(
+        type='ADE20KDataset', data_root=str(folder), pipeline=cfg.test_pipeline,
+        data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'))
+    return cfg
+
+
+def test_synthetic_images_have_the_stated_sizes(config):
+    cfg = Config.fromfile(config)
+    source, model = Images(cfg, real=False, batch_size=2), build_segmentor(cfg)
+    for index in (0, 2, 4, 20):
+        height, width = SYNTHETIC_SIZES[index % 20]
+        inputs, samples = source.prepare(index, model)
+        short = 64 / min(height, width)
+        assert inputs.shape == (2, 3, round(height * short), round(width * short)) and len(samples) == 2
+        assert samples[0].ori_shape == (height, width) and 'gt_sem_seg' not in samples[0]
+    assert torch.equal(source.prepare(0, model)[0], source.prepare(20, model)[0])
+    assert not torch.equal(source.prepare(0, model)[0], source.prepare(1, model)[0])
+    assert SYNTHETIC_SIZES[0] == (512, 683) and '9 of 512 x 683' in source.describe()
+    assert [SYNTHETIC_SIZES.count(size) for size in ((512, 683), (512, 768), (683, 512), (375, 500), (512, 512),
+                                                     (512, 910), (768, 512))] == [9, 3, 2, 2, 2, 1, 1]
+    square = Images(cfg, False, 1, (100, 200))
+    assert square.prepare(7, model)[0].shape == (1, 3, 64, 128) and '100 x 200' in square.describe()
+
+
+def test_one_real_image_cycles(tmp_path, folder):
+    cfg = ade_config(tmp_path, folder)
+    source, model = Images(cfg, real=True, batch_size=1), build_segmentor(cfg)
+    assert len(source) == 1 and source.name(0) == source.name(7) == str(folder / 'images' / 'validation' / 'one.jpg')
+    inputs, (sample, ) = source.prepare(3, model)
+    assert inputs.shape == (1, 3, 64, 107) and sample.ori_shape == (30, 50)
+    assert inputs.min() >= -1 and inputs.max() <= 1  # normalised by the model
+    (folder / 'images' / 'validation' / 'one.jpg').write_bytes(b'')
+    with pytest.raises(InputError, match='one.jpg'):
+        source.prepare(0, model)
+    (folder / 'images' / 'validation' / 'one.jpg').unlink()
+    with pytest.raises(InputError, match='no images'):
+        Images(cfg, real=True, batch_size=1)
+
+
+def test_configs_must_read_the_same_images(tmp_path, folder, config):
+    real, synthetic = Images(ade_config(tmp_path, folder), True, 1), Images(Config.fromfile(config), False, 1)
+    check_same_images([synthetic, synthetic, synthetic], 30)
+    with pytest.raises(InputError, match='different images'):
+        check_same_images([real, synthetic], 1)
+
+
+def test_no_synthetic_images_for_other_loaders(config):
+    cfg = Config.fromfile(config)
+    cfg.test_dataloader.dataset.pipeline[0].type = 'LoadBiomedicalImageFromFile'
+    with pytest.raises(InputError, match='LoadBiomedicalImageFromFile.*--data-root'):
+        Images(cfg, False, 1)
+    cfg.test_dataloader = None
+    with pytest.raises(InputError, match='test_dataloader'):
+        Images(cfg, False, 1)
+
+
+def test_crops(config):
+    cfg = Config.fromfile(config)
+    crops = Crops(cfg, 5)
+    inputs, samples = crops.prepare(0, build_segmentor(cfg))
+    assert inputs.shape == (5, 3, 64, 64) and samples is None and len(crops) == 1
+    cfg.model.test_cfg, cfg.model.data_preprocessor.size = dict(mode='whole'), None
+    cfg.crop_size = None
+    with pytest.raises(InputError, match='crop_size'):
+        Crops(cfg, 5)
+
+
+def test_windows_and_gflops_by_hand(config):
+    """512 x 683 becomes 64 x 85: two windows of 64 x 64."""
+    measured = Subject(str(config), Config.fromfile(config), Settings(CPU, batch_size=3))
+    call = measured.run(0)
+    assert call.shapes == [(3, 3, 64, 64)] * 2
+    measured.run(8)  # 512 x 512: one window
+    window = multiply_adds(measured.blueprint, (1, 3, 64, 64))[0]
+    assert measured.windows_per_image == 1.5
+    assert measured.gflops() == pytest.approx(1.5 * window / 1e9)
+    measured.run(0, keep=False)
+    measured.measure_memory(range(1))
+    assert len(measured.calls) == 2 and measured.windows_per_image == 1.5
+
+
+def test_throughput_is_forward_only(config):
+    measured = Subject(str(config), Config.fromfile(config), Settings(CPU, batch_size=4, throughput=True))
+    call = measured.run(0)
+    assert call.shapes == [(4, 3, 64, 64)] and measured.windows_per_image == 1
+    row = record(measured, measured, images=1, repeat=1, warmup=0)
+    assert row['protocol'] == 'throughput' and row['fps'] == pytest.approx(4 / call.seconds)
+    assert 'crops/s' in [column.header for column in tables([row])[0].columns]
+
+
+def test_models_run_without_gradients_in_evaluation_mode(config):
+    measured = Subject(str(config), Config.fromfile(config), Settings(CPU))
+    seen = []
+    measured.model.decode_head.register_forward_pre_hook(lambda *_: None)
+    measured.model.backbone.encoder.register_forward_hook(
+        lambda module, args, out: seen.append((module.training, torch.is_grad_enabled(), out)))
+    measured.model.backbone.register_forward_hook(lambda module, args, out: seen.append((module.training, out)))
+    measured.run(0)
+    assert seen and not any(entry[0] for entry in seen) and not any(
+        tensor.requires_grad for entry in seen for tensor in entry[-1] if tensor is not None)
+
+
+@pytest.mark.parametrize('dtype,expected', [('fp32', torch.float32), ('bf16', torch.bfloat16)])
+def test_dtypes(config, dtype, expected):
+    measured = Subject(str(config), Config.fromfile(config), Settings(CPU, dtype))
+    seen = []
+    measured.model.decode_head.dec_proj.register_forward_hook(lambda module, args, out: seen.append(out.dtype))
+    measured.run(0)
+    assert set(seen) == {expected}
+    assert all(weight.dtype == torch.float32 for weight in measured.model.parameters())
+
+
+def test_precision_is_set_and_refused():
+    before = torch.backends.cudnn.allow_tf32
+    try:
+        conditions.set_precision('fp32', CPU)
+        assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+    with pytest.raises(InputError, match='tf32.*Ampere'):
+        conditions.set_precision('tf32', CPU)
+    with pytest.raises(InputError, match='xyz'):
+        conditions.resolve_device('xyz')
+    with pytest.raises(InputError, match='cuda:99'):
+        conditions.resolve_device('cuda:99')
+
+
+def test_names_of_devices(monkeypatch):
+    monkeypatch.setattr(conditions, 'device_name', lambda device: 'Intel(R) Xeon(R) Gold 6330 CPU @ 2.00GHz')
+    assert conditions.device_slug(CPU) == 'intel-xeon-gold-6330-cpu-2-00ghz'
+
+
+class Part(torch.nn.Module):
+    """Advances a clock by the time that it stands for."""
+
+    def __init__(self, clock: list, seconds: float):
+        super().__init__()
+        self.clock, self.seconds = clock, seconds
+
+    def forward(self, tensor):
+        self.clock[0] += self.seconds
+        return tensor
+
+
+def fake_segmentor(clock: list) -> torch.nn.Module:
+    """2 s of backbone, 0.5 of neck, 3 + 4 of two heads, 1 s of the rest, heads called past their hooks."""
+    model = torch.nn.Module()
+    model.backbone, model.neck = Part(clock, 2.0), Part(clock, 0.5)
+    model.decode_head = torch.nn.ModuleList([Part(clock, 3.0), Part(clock, 4.0)])
+    model.rest = Part(clock, 1.0)
+    return model
+
+
+def call_all(model: torch.nn.Module) -> None:
+    for part in (model.backbone, model.neck, model.decode_head[0].forward, model.decode_head[1].forward, model.rest):
+        part(torch.zeros(1, 3, 8, 9))
+
+
+def test_stages_by_a_clock_of_our_own(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(stages.time, 'perf_counter', lambda: clock[0])
+    model = fake_segmentor(clock)
+    timer = StageTimer(model, CPU)
+    for _ in range(2):
+        call = timer.time(lambda: call_all(model))
+        assert call == Call(10.5, dict(backbone=2.5, head=7.0, post=1.0), [(1, 3, 8, 9)])
+
+
+def test_stages_on_a_gpu_are_events_between_two_synchronisations(monkeypatch):
+    """Without a GPU: events that read a clock, and a device that is 1 s behind until it is waited for."""
+    clock, waits = [0.0], []
+
+    class Event:
+        def __init__(self, enable_timing):
+            assert enable_timing
+
+        def record(self):
+            self.at = clock[0]
+
+        def elapsed_time(self, end):
+            assert waits[-1] == 'after' or len(waits) == 2, 'read before the device was waited for'
+            return 1000 * (end.at - self.at)
+
+    def synchronize(device):
+        waits.append('after' if waits else 'before')
+        clock[0] += 1.0
+
+    monkeypatch.setattr(stages.time, 'perf_counter', lambda: clock[0])
+    monkeypatch.setattr(torch.cuda, 'Event', Event)
+    monkeypatch.setattr(torch.cuda, 'synchronize', synchronize)
+    model = fake_segmentor(clock)
+    call = StageTimer(model, SimpleNamespace(type='cuda')).time(lambda: call_all(model))
+    assert waits == ['before', 'after']
+    assert call.seconds == 11.5 and call.stages == pytest.approx(dict(backbone=2.5, head=7.0, post=1.0))
+
+
+class FakeSubject:
+    """Notes when it runs; `size` of item i is i modulo 2."""
+
+    def __init__(self, name, order, compiled=False):
+        self.path, self.order, self.settings = name, order, SimpleNamespace(compile=compiled)
+        self.source, self.model = self, None
+
+    def prepare(self, index, model):
+        return torch.zeros(index % 2 + 1), None
+
+    def run(self, index, keep):
+        self.order.append((self.path, index, keep))
+
+    def measure_memory(self, indices):
+        self.order.append((self.path, list(indices), 'memory'))
+
+
+def test_turns():
+    order, seen = [], []
+    subjects = [FakeSubject(name, order) for name in 'ab']
+    interleaved.measure(subjects, images=2, warmup=1, repeat=2, progress=lambda *step: seen.append(step))
+    assert order == [('a', 0, False), ('b', 0, False), ('b', 0, True), ('a', 0, True), ('a', 1, True), ('b', 1, True),
+                     ('b', 0, True), ('a', 0, True), ('a', 1, True), ('b', 1, True), ('a', [0, 1], 'memory'),
+                     ('b', [0, 1], 'memory')]
+    assert seen == [(i + 1, 10, 'warming up' if i < 2 else 'measuring') for i in range(10)]
+
+
+def test_compilation_warms_up_on_every_size():
+    subjects = [FakeSubject('a', [], compiled=True)]
+    assert interleaved.warmup_items(subjects, 1, 6) == [0, 1, 1]
+    assert interleaved.warmup_items([FakeSubject('a', [])], 1, 6) == [0]
+
+
+def test_backbone_and_heads_are_compiled(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, 'compile', lambda function: compiled.append(function) or function)
+    model = fake_segmentor([0.0])
+    expected = [model.backbone.forward, *(head.forward for head in model.decode_head)]
+    compile_parts(model)
+    assert compiled == expected
+
+
+def test_record_by_hand(config):
+    first = Subject('first.py', Config.fromfile(config), Settings(CPU, batch_size=2))
+    second = Subject('second.py', Config.fromfile(config), Settings(CPU, batch_size=2))
+    for measured, times in ((first, (1.0, 2.0, 4.0)), (second, (0.5, 0.5, 4.0))):
+        measured.inputs[(64, 85)] = 3
+        measured.calls = [Call(seconds, dict(backbone=seconds / 2, head=seconds / 4, post=seconds / 4),
+                               [(2, 3, 64, 64)] * 2) for seconds in times]
+    row = record(second, first, images=3, repeat=1, warmup=0)
+    assert set(row) >= KEYS and set(row['stages_ms']) == {'backbone', 'head', 'post'}
+    assert (row['fps'], row['fps_mean']) == (4.0, pytest.approx(2 * 3 / 5.0))
+    assert (row['latency_ms_median'], row['latency_ms_p95']) == (500.0, pytest.approx(np.percentile(
+        [500, 500, 4000], 95)))
+    assert row['ratio_to_first'] == 2.0 and row['ratio_to_first_iqr'] == [1.5, 3.0]  # of 2, 4 and 1
+    assert row['windows_per_image'] == 2 and row['image_size'] == [64, 85]
+    assert row['stages_ms'] == dict(backbone=250.0, head=125.0, post=125.0)
+    assert json.loads(json.dumps(row)) == row
+    assert [column.header for column in tables([row])[0].columns][:2] == ['config', 'FPS']
+
+
+def test_memory_of_a_call():
+    model = torch.nn.Linear(1024, 1024)  # 4 MiB
+    peak = memory.peak_memory(model, lambda: torch.ones(64 * 2**20 // 4).sum(), CPU)
+    if peak is None:
+        pytest.skip('this system does not tell its peak of resident memory')
+    assert 60 < peak < 90
+
+
+def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, 'STATUS', tmp_path / 'none')
+    assert memory.peak_memory(torch.nn.Linear(1, 1), lambda: None, CPU) is None
+
+
+def test_checkpoints_must_fit(config, tmp_path):
+    cfg = Config.fromfile(config)
+    model = build_segmentor(cfg)
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=('a', )))), tmp_path / 'ok.pth')
+    loaded = build_segmentor(cfg, str(tmp_path / 'ok.pth'))
+    assert all(torch.equal(weight, loaded.state_dict()[name]) for name, weight in model.state_dict().items())
+    cfg.model.backbone.read_write_head = 'cross'
+    with pytest.raises(CheckpointError, match='ok.pth'):
+        build_segmentor(cfg, str(tmp_path / 'ok.pth'))
+    cfg.model.backbone.read_write_head = 'none'
+    with pytest.raises(InputError, match='cannot be built.*none'):
+        build_segmentor(cfg)
+
+
+def test_a_model_that_fails_is_named(config):
+    cfg = Config.fromfile(config)
+    measured = Subject(str(config), cfg, Settings(CPU))
+
+    def fail(*args, **kwargs):
+        raise RuntimeError('sizes do not match')
+
+    measured.model.decode_head.forward = fail
+    with pytest.raises(InputError, match=r'tiny.py: the model fails on 512 x 683.*sizes do not match'):
+        measured.run(0)
+
+
+def test_the_tool(config, tmp_path, folder):
+    path = tmp_path / 'results.json'
+    done = run_tool('benchmark.py', config, ROOT / 'configs' / 'segmenter_vit_t_toy.py', '--images', '2', '--warmup',
+                    '1', '--repeat', '2', '--batch-size', '2', '--json', path, '--image-size', '64', '85')
+    first, second = json.loads(path.read_text())
+    assert set(first) >= KEYS and set(second) >= KEYS
+    assert first['config'] == str(config) and first['ratio_to_first'] == 1 and second['ratio_to_first'] > 0
+    assert (first['windows_per_image'], second['windows_per_image']) == (2, 1)
+    assert (first['images'], first['batch_size'], first['device'], first['dtype']) == (2, 2, 'cpu', 'fp32')
+    assert sum(first['stages_ms'].values()) == pytest.approx(first['latency_ms_median'], rel=0.5)
+    assert 'ETA' in done.stdout and 'segmenter_vit_t_toy' in done.stdout and '64 x 85' in done.stdout
+    assert str(path) in error_of(run_tool('benchmark.py', config, '--json', path, succeeds=False))
+
+
+def test_errors_of_the_tool(config, tmp_path):
+    for arguments, words in ((('--checkpoint', 'a', 'b'), '2 files for 1 configs'),
+                             (('--checkpoint', tmp_path / 'no.pth'), 'no.pth'), (('--dtype', 'tf32'), 'tf32'),
+                             (('--device', 'nowhere'), 'nowhere')):
+        if torch.cuda.is_available() and 'tf32' in arguments:
+            continue
+        assert words in error_of(run_tool('benchmark.py', config, *arguments, '--images', '1', succeeds=False))
+
+
+STUB = """#!/usr/bin/env python
+import sys
+with open({log!r}, 'a') as file:
+    file.write(' '.join(sys.argv[1:]) + '\\n')
+if sys.argv[1] == '-c':
+    print('nvidia-test')
+"""
+
+
+@pytest.mark.parametrize('script,devices', [('run_gpu.sh', 'cuda'), ('run_cpu.sh', 'cpu')])
+def test_the_scripts_measure_all_configs(script, devices, tmp_path):
+    """What they would run, told by a stand-in for Python."""
+    log, stub = tmp_path / 'log', tmp_path / 'python'
+    stub.write_text(STUB.format(log=str(log)).replace('/usr/bin/env python', sys.executable))
+    stub.chmod(0o755)
+    subprocess.run(['bash', str(ROOT / 'benchmarks' / script), '--overwrite'], check=True, cwd=tmp_path,
+                   env=os.environ | {'PYTHON': str(stub)})
+    runs = [line for line in log.read_text().splitlines() if line.startswith('tools/benchmark.py')]
+    plots = [line for line in log.read_text().splitlines() if line.startswith('tools/plot.py')]
+    names = (ROOT / 'benchmarks' / 'configs.txt').read_text().split()
+    assert len(names) >= 7 and all((ROOT / name).is_file() for name in names)
+    assert names[0] == 'configs/segmenter_vit_b_ade20k.py'
+    assert all(' '.join(names) in run and f'--device {devices}' in run and run.endswith('--overwrite') for run in runs)
+    assert len(plots) == len(runs) == (4 if devices == 'cuda' else 1)
+    for run, plot in zip(runs, plots, strict=True):
+        path = run.split('--json ')[1].split()[0]
+        assert path.startswith('benchmarks/nvidia-test/') and plot.split()[1] == path and '--overwrite' in plot
+    if devices == 'cuda':
+        assert [('--dtype fp32' in run, '--throughput --batch-size 32' in run) for run in runs] == [
+            (True, False), (True, True), (False, False), (False, True)]
+        assert sum('--dtype bf16' in run for run in runs) == 2
