@@ -369,6 +369,15 @@ def test_numbers_of_stages_keep_clear(style):
     assert {'10.2', '12.3', '9.00'} <= set(above) and '1190' not in above
 
 
+@pytest.mark.parametrize('longest', [4420.0, 4700.0, 90.0, 9.3])
+def test_ticks_of_stages_are_not_cut_off(style, longest):
+    figure = stages_figure([('ViT-B/16', dict(backbone=longest))], 'Measured.')
+    figure.canvas.draw()
+    labels = [label for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    assert len(labels) > 2
+    assert all(box[2] <= figure.bbox.width for box in extents(figure, labels))
+
+
 @pytest.mark.parametrize('make', [lambda note, title: pareto_figure(CROWD, 'predict', note, title),
                                   lambda note, title: stages_figure(BARS, note, title)])
 def test_everything_is_on_the_page_and_large_enough(make, style):

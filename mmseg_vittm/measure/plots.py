@@ -240,6 +240,8 @@ def stages_figure(bars: Sequence[tuple[str, dict[str, float]]], conditions: str,
     limit = max(total / (1 - (72 * _inches(figure, text)[0] + 8) / width)
                 for total, text in zip(totals, texts, strict=True))  # bars leave room for their totals
     axes.set_xlim(0, limit)
+    ticks = [tick for tick in axes.get_xticks() if tick <= limit * (1 - 16 / width)]  # a label there would be cut off
+    axes.set_xticks(ticks, labels=[f'{tick:g}' for tick in ticks])
     for row, (text, total, (_, stages)) in enumerate(zip(texts, totals, bars, strict=True)):
         text.set_x(total + 4 * limit / width)
         _draw_bar(figure, axes, row, stages, limit / width)
