@@ -1,12 +1,12 @@
 """mmseg_vittm: ViTTM, the Vision Token Turing Machine, for MMSegmentation.
 
-Importing this registers the backbones and data sets with MMSegmentation's registries. Where MMSegmentation is not
-installed, the encoder (`mmseg_vittm.vittm`) is there all the same.
+Importing this registers the backbones, the segmentor and data sets with MMSegmentation's registries. Where
+MMSegmentation is not installed, the encoder (`mmseg_vittm.vittm`) is there all the same.
 """
 from .stack import HINT, stack_installed
 from .version import __version__
 
-_REGISTERED = ('ViTTM', 'ViTBackbone', 'ToyScenes')
+_REGISTERED = ('ViTTM', 'ViTBackbone', 'SlideSegmentor', 'SlideTTAModel', 'ToyScenes')
 
 if stack_installed():
     from torch.serialization import add_safe_globals
@@ -15,6 +15,7 @@ if stack_installed():
     from .backbone import ViTTM
     from .baselines import ViTBackbone
     from .datasets import ToyScenes
+    from .segmentor import SlideSegmentor, SlideTTAModel
     from .weight_files import mmengine_safe_globals
 
     # Upstream mmengine cannot read its own checkpoints on torch >= 2.6 without.
@@ -25,4 +26,4 @@ else:
             raise ImportError(HINT)
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
-__all__ = ['ToyScenes', 'ViTBackbone', 'ViTTM', '__version__']
+__all__ = ['SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'ViTBackbone', 'ViTTM', '__version__']

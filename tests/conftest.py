@@ -13,7 +13,7 @@ from mmseg_vittm.stack import stack_installed
 torch.set_num_threads(1)  # the models are tiny, and tests may share their machine
 STACK_INSTALLED = stack_installed()
 WITHOUT_STACK = {'test_compile.py', 'test_encoder.py', 'test_heads_fusion.py', 'test_install.py', 'test_parameters.py',
-                 'test_pictures.py'}
+                 'test_pictures.py', 'test_window_ops.py'}
 
 
 def pytest_report_header(config) -> str | None:

@@ -1,0 +1,5 @@
+"""Operations with a readable reference and fast paths of the same signature. Needs PyTorch alone."""
+from .window_axis import axis_operator, window_starts
+from .window_labels import window_labels, window_logits
+
+__all__ = ['axis_operator', 'window_labels', 'window_logits', 'window_starts']
