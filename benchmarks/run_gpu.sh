@@ -3,9 +3,10 @@
 # benchmarks/run_gpu.sh [--overwrite]. float32 and bfloat16, each image by image and as throughput at 32 crops.
 # IMAGES=N (100) sets how many images. Results go to OUT (default: benchmarks/NAME_OF_THE_GPU).
 set -euo pipefail
+DEVICE=cuda
 source "$(dirname "${BASH_SOURCE[0]}")/measure.sh"
 
 for dtype in fp32 bf16; do
-    measure_and_draw cuda "predict_$dtype" --dtype "$dtype" --images "${IMAGES:-100}"
-    measure_and_draw cuda "throughput_32_$dtype" --dtype "$dtype" --throughput --batch-size 32 --images 20 --warmup 3
+    measure_and_draw "predict_$dtype" --dtype "$dtype" --images "${IMAGES:-100}"
+    measure_and_draw "throughput_32_$dtype" --dtype "$dtype" --throughput --batch-size 32 --images 20 --warmup 3
 done

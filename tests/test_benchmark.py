@@ -1,6 +1,9 @@
 """The benchmark: images, turns, stages, reports, the tool and the scripts of benchmarks/."""
+import io
+import itertools
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,8 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 from tiny_models import ROOT
-from tool_runs import error_of, run_tool, write_config
+from tool_inside import error_inside
+from tool_runs import run_tool, write_config
 
 from mmseg_vittm.errors import CheckpointError, InputError
 from mmseg_vittm.measure import conditions, interleaved, memory, stages
@@ -125,17 +129,21 @@ def test_crops(config):
         Crops(cfg, 5)
 
 
-def test_windows_and_gflops_by_hand(config):
+@pytest.mark.parametrize('kind,shapes', [
+    ('EncoderDecoder', [(3, 3, 64, 64)] * 2), ('SlideSegmentor', [(6, 3, 64, 64)])])
+def test_windows_and_gflops_by_hand(config, kind, shapes):
     """512 x 683 becomes 64 x 85: two windows of 64 x 64."""
-    measured = Subject(str(config), Config.fromfile(config), Settings(CPU, batch_size=3))
+    cfg = Config.fromfile(config)
+    cfg.model.type = kind
+    measured = Subject(str(config), cfg, Settings(CPU, batch_size=3))
     call = measured.run(0)
-    assert call.shapes == [(3, 3, 64, 64)] * 2
+    assert call.shapes == shapes
     measured.run(8)  # 512 x 512: one window
     window = multiply_adds(measured.blueprint, (1, 3, 64, 64))[0]
     assert measured.windows_per_image == 1.5
     assert measured.gflops() == pytest.approx(1.5 * window / 1e9)
     measured.run(0, keep=False)
-    measured.measure_memory(range(1))
+    measured.measure_memory()
     assert len(measured.calls) == 2 and measured.windows_per_image == 1.5
 
 
@@ -151,13 +159,13 @@ def test_throughput_is_forward_only(config):
 def test_models_run_without_gradients_in_evaluation_mode(config):
     measured = Subject(str(config), Config.fromfile(config), Settings(CPU))
     seen = []
-    measured.model.decode_head.register_forward_pre_hook(lambda *_: None)
-    measured.model.backbone.encoder.register_forward_hook(
-        lambda module, args, out: seen.append((module.training, torch.is_grad_enabled(), out)))
-    measured.model.backbone.register_forward_hook(lambda module, args, out: seen.append((module.training, out)))
+    measured.model.backbone.register_forward_hook(
+        lambda module, args, out: seen.append((module.training, torch.is_grad_enabled(), out[0].requires_grad)))
     measured.run(0)
-    assert seen and not any(entry[0] for entry in seen) and not any(
-        tensor.requires_grad for entry in seen for tensor in entry[-1] if tensor is not None)
+    measured.measure_memory()
+    assert seen == [(False, False, False)] * 2
+    # Autocast keeps casts of weights only where they could have gradients, as in MMSegmentation's own loop.
+    assert all(weight.requires_grad for weight in measured.model.parameters())
 
 
 @pytest.mark.parametrize('dtype,expected', [('fp32', torch.float32), ('bf16', torch.bfloat16)])
@@ -255,7 +263,7 @@ def test_stages_on_a_gpu_are_events_between_two_synchronisations(monkeypatch):
 
 
 class FakeSubject:
-    """Notes when it runs; `size` of item i is i modulo 2."""
+    """Notes when it runs; items have one of two sizes, by turns."""
 
     def __init__(self, name, order, compiled=False):
         self.path, self.order, self.settings = name, order, SimpleNamespace(compile=compiled)
@@ -267,33 +275,40 @@ class FakeSubject:
     def run(self, index, keep):
         self.order.append((self.path, index, keep))
 
-    def measure_memory(self, indices):
-        self.order.append((self.path, list(indices), 'memory'))
+    def measure_memory(self):
+        self.order.append((self.path, 'memory'))
 
 
 def test_turns():
     order, seen = [], []
-    subjects = [FakeSubject(name, order) for name in 'ab']
-    interleaved.measure(subjects, images=2, warmup=1, repeat=2, progress=lambda *step: seen.append(step))
-    assert order == [('a', 0, False), ('b', 0, False), ('b', 0, True), ('a', 0, True), ('a', 1, True), ('b', 1, True),
-                     ('b', 0, True), ('a', 0, True), ('a', 1, True), ('b', 1, True), ('a', [0, 1], 'memory'),
-                     ('b', [0, 1], 'memory')]
-    assert seen == [(i + 1, 10, 'warming up' if i < 2 else 'measuring') for i in range(10)]
+    subjects = [FakeSubject(name, order) for name in 'abc']
+    interleaved.measure(subjects, images=20, warmup=1, repeat=2, progress=lambda *step: seen.append(step))
+    rounds = [order[first:first + 3] for first in range(0, 123, 3)]
+    assert [sorted(turn) for turn in rounds] == [[(name, item, keep) for name in 'abc'] for item, keep in (
+        (0, False), *((item, True) for item in [*range(20), *range(20)]))]
+    assert order[123:] == [(name, 'memory') for name in 'abc']
+    assert seen == [(i + 1, 123, 'warming up' if i < 3 else 'measuring') for i in range(123)]
+    after = [(one[0], other[0]) for one, other in itertools.pairwise(order[:123])]
+    assert min(after.count(two) for two in itertools.permutations('abc', 2)) > 5  # everyone runs after everyone
 
 
 def test_compilation_warms_up_on_every_size():
     subjects = [FakeSubject('a', [], compiled=True)]
-    assert interleaved.warmup_items(subjects, 1, 6) == [0, 1, 1]
-    assert interleaved.warmup_items([FakeSubject('a', [])], 1, 6) == [0]
+    seen = []
+    assert interleaved.warmup_items(subjects, 1, 6, lambda *step: seen.append(step)) == [0, 1, 1]
+    assert seen[-1] == (6, 6, 'looking at sizes')
+    assert interleaved.warmup_items([FakeSubject('a', [])], 1, 6, None) == [0]
 
 
 def test_backbone_and_heads_are_compiled(monkeypatch):
     compiled = []
     monkeypatch.setattr(torch, 'compile', lambda function: compiled.append(function) or function)
     model = fake_segmentor([0.0])
-    expected = [model.backbone.forward, *(head.forward for head in model.decode_head)]
+    expected = [model.backbone.forward, model.neck.forward, *(head.forward for head in model.decode_head)]
     compile_parts(model)
     assert compiled == expected
+    with pytest.raises(InputError, match='--compile: Module has no backbone'):
+        compile_parts(torch.nn.Module())
 
 
 def test_record_by_hand(config):
@@ -303,7 +318,7 @@ def test_record_by_hand(config):
         measured.inputs[(64, 85)] = 3
         measured.calls = [Call(seconds, dict(backbone=seconds / 2, head=seconds / 4, post=seconds / 4),
                                [(2, 3, 64, 64)] * 2) for seconds in times]
-    row = record(second, first, images=3, repeat=1, warmup=0)
+    row = record(second, first, images=3, repeat=1, warmup=0, cfg_options={'model.type': 'SlideSegmentor'})
     assert set(row) >= KEYS and set(row['stages_ms']) == {'backbone', 'head', 'post'}
     assert (row['fps'], row['fps_mean']) == (4.0, pytest.approx(2 * 3 / 5.0))
     assert (row['latency_ms_median'], row['latency_ms_p95']) == (500.0, pytest.approx(np.percentile(
@@ -312,6 +327,9 @@ def test_record_by_hand(config):
     assert row['windows_per_image'] == 2 and row['image_size'] == [64, 85]
     assert row['stages_ms'] == dict(backbone=250.0, head=125.0, post=125.0)
     assert json.loads(json.dumps(row)) == row
+    assert (row['source'], row['segmentor'], row['checkpoint']) == ('synthetic', 'SlideSegmentor', None)
+    assert row['test_cfg'] == dict(mode='slide', crop_size=[64, 64], stride=[48, 48])
+    assert row['cfg_options'] == {'model.type': 'SlideSegmentor'}
     assert [column.header for column in tables([row])[0].columns][:2] == ['config', 'FPS']
 
 
@@ -321,6 +339,19 @@ def test_memory_of_a_call():
     if peak is None:
         pytest.skip('this system does not tell its peak of resident memory')
     assert 60 < peak < 90
+
+
+def test_memory_on_a_gpu_is_what_the_call_added_and_the_weights(monkeypatch):
+    """Without a GPU: an allocator that holds 100 MiB of others' and peaks at 130."""
+    said = []
+    for name, value in (('synchronize', None), ('reset_peak_memory_stats', None), ('memory_allocated', 100 * 2**20),
+                        ('max_memory_allocated', 130 * 2**20)):
+        monkeypatch.setattr(torch.cuda, name, lambda device, name=name, value=value: said.append(name) or value)
+    peak = memory.peak_memory(torch.nn.Linear(1024, 1024, bias=False), lambda: said.append('call'),
+                              SimpleNamespace(type='cuda'))
+    assert peak == 34
+    assert said == ['synchronize', 'reset_peak_memory_stats', 'memory_allocated', 'call', 'synchronize',
+                    'max_memory_allocated']
 
 
 def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch, tmp_path):
@@ -340,6 +371,8 @@ def test_checkpoints_must_fit(config, tmp_path):
     cfg.model.backbone.read_write_head = 'none'
     with pytest.raises(InputError, match='cannot be built.*none'):
         build_segmentor(cfg)
+    with pytest.raises(InputError, match='no model'):
+        build_segmentor(Config(dict(train_cfg=None)))
 
 
 def test_a_model_that_fails_is_named(config):
@@ -354,7 +387,84 @@ def test_a_model_that_fails_is_named(config):
         measured.run(0)
 
 
-def test_the_tool(config, tmp_path, folder):
+class Pruning(torch.nn.Module):
+    """A head that looks at values, as dynamic token pruning does; the meta device has none."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head, self.align_corners, self.out_channels = head, head.align_corners, head.out_channels
+
+    def forward(self, inputs):
+        inputs[0][inputs[0] > 10] = 0
+        assert inputs[0].sum().item() == inputs[0].sum()
+        return self.head.forward(inputs)
+
+    def predict(self, inputs, metas, test_cfg):
+        return self.head.predict_by_feat(self.forward(inputs), metas)
+
+
+class Unusual(Pruning):
+    """A head whose forward pass needs more than features, such as Mask2Former's."""
+
+    def forward(self, inputs, metas):
+        return self.head.forward(inputs)
+
+    def predict(self, inputs, metas, test_cfg):
+        return self.head.predict_by_feat(self.forward(inputs, metas), metas)
+
+
+@pytest.mark.parametrize('kind,counted', [(Pruning, True), (Unusual, False)])
+def test_models_that_cannot_be_counted_are_measured_all_the_same(config, kind, counted, monkeypatch):
+    cfg = Config.fromfile(config)
+    expected = multiply_adds(build_segmentor(cfg), (1, 3, 64, 64))[0] / 1e9
+
+    def build(*args):
+        model = build_segmentor(*args)
+        model.decode_head = kind(model.decode_head)
+        return model
+
+    monkeypatch.setattr('mmseg_vittm.measure.subject.build_segmentor', build)
+    measured = Subject(str(config), cfg, Settings(CPU))
+    measured.run(8)  # 512 x 512: one window
+    row = record(measured, measured, images=1, repeat=1, warmup=0)
+    assert row['fps'] > 0 and row['stages_ms']['head'] > 0
+    assert row['gflops'] == (pytest.approx(expected) if counted else None)
+    assert tables([row])
+
+
+def test_segmentors_of_another_make(config, monkeypatch):
+    """Without backbone and head, as SAN's, there is a time in all."""
+    class Other(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.image_encoder, self.data_preprocessor = inner, inner.data_preprocessor
+
+        def forward(self, inputs, data_samples, mode):
+            return self.image_encoder(inputs, data_samples, mode=mode)
+
+    monkeypatch.setattr('mmseg_vittm.measure.subject.build_segmentor', lambda *args: Other(build_segmentor(*args)))
+    measured = Subject(str(config), Config.fromfile(config), Settings(CPU))
+    measured.run(0)
+    row = record(measured, measured, images=1, repeat=1, warmup=0)
+    assert row['fps'] > 0 and row['windows_per_image'] is None and row['gflops'] is None
+    assert row['stages_ms'] == dict(backbone=None, head=None, post=None)
+    assert tables([row])
+
+
+def test_tables_fit_80_columns():
+    from rich.console import Console
+    row = dict(config='configs/segmenter_vittm_b_49_196_ade20k.py', protocol='predict', fps=0.4353, fps_mean=0.4321,
+               latency_ms_median=2299.1, latency_ms_p95=12986.2, ratio_to_first=1.973, ratio_to_first_iqr=[1.73, 12.09],
+               params_m=125.4, gflops=1084.4, windows_per_image=1.9, peak_memory_mb=11225.0,
+               stages_ms=dict(backbone=1138.0, head=190.0, post=None))
+    console = Console(width=80, record=True, file=io.StringIO())
+    for table in tables([row, row]):
+        console.print(table)
+    text = console.export_text()
+    assert '…' not in text and all(word in text for word in ('0.435', '1.73-12.09', '12986', '11225', '1084', '2299'))
+
+
+def test_the_tool(config, tmp_path, monkeypatch, capsys):
     path = tmp_path / 'results.json'
     done = run_tool('benchmark.py', config, ROOT / 'configs' / 'segmenter_vit_t_toy.py', '--images', '2', '--warmup',
                     '1', '--repeat', '2', '--batch-size', '2', '--json', path, '--image-size', '64', '85')
@@ -365,16 +475,47 @@ def test_the_tool(config, tmp_path, folder):
     assert (first['images'], first['batch_size'], first['device'], first['dtype']) == (2, 2, 'cpu', 'fp32')
     assert sum(first['stages_ms'].values()) == pytest.approx(first['latency_ms_median'], rel=0.5)
     assert 'ETA' in done.stdout and 'segmenter_vit_t_toy' in done.stdout and '64 x 85' in done.stdout
-    assert str(path) in error_of(run_tool('benchmark.py', config, '--json', path, succeeds=False))
+    assert str(path) in error_inside(monkeypatch, capsys, 'benchmark.py', config, '--json', path)
+    assert str(tmp_path) in error_inside(monkeypatch, capsys, 'benchmark.py', config, '--json', tmp_path, '--overwrite')
 
 
-def test_errors_of_the_tool(config, tmp_path):
+def test_the_tool_with_other_options(tmp_path, folder, capsys, monkeypatch):
+    """Throughput in bfloat16, and real images with a checkpoint, in one process."""
+    cfg = ade_config(tmp_path, folder)
+    cfg.dump(tmp_path / 'real.py')
+    torch.save(dict(state_dict=build_segmentor(cfg).state_dict(), meta={}), tmp_path / 'weights.pth')
+    for name, arguments in (
+            ('crops', ('--throughput', '--dtype', 'bf16', '--batch-size', '2')),
+            ('real', ('--data-root', folder, '--checkpoint', tmp_path / 'weights.pth'))):
+        path = tmp_path / f'{name}.json'
+        monkeypatch.setattr(sys, 'argv', ['benchmark.py', *map(str, (
+            tmp_path / 'real.py', '--images', 3, '--warmup', 0, '--json', path, *arguments))])
+        runpy.run_path(str(ROOT / 'tools' / 'benchmark.py'), run_name='__main__')
+        (row, ) = json.loads(path.read_text())
+        assert row['source'] == name and row['images'] == 3
+        if name == 'crops':
+            assert (row['dtype'], row['batch_size'], row['image_size']) == ('bf16', 2, [64, 64])
+            assert 'random crops of 64 x 64' in capsys.readouterr().out
+        else:
+            assert row['checkpoint'] == str(tmp_path / 'weights.pth') and row['image_size'] == [64, 107]
+            assert '1 images of' in capsys.readouterr().out
+
+
+def test_errors_of_the_tool(config, tmp_path, monkeypatch, capsys):
     for arguments, words in ((('--checkpoint', 'a', 'b'), '2 files for 1 configs'),
                              (('--checkpoint', tmp_path / 'no.pth'), 'no.pth'), (('--dtype', 'tf32'), 'tf32'),
                              (('--device', 'nowhere'), 'nowhere')):
         if torch.cuda.is_available() and 'tf32' in arguments:
             continue
-        assert words in error_of(run_tool('benchmark.py', config, *arguments, '--images', '1', succeeds=False))
+        assert words in error_inside(monkeypatch, capsys, 'benchmark.py', config, *arguments, '--images', '1')
+    for arguments in (('--image-size', 9, 9, '--throughput'), ('--data-root', tmp_path, '--throughput'),
+                      ('--images', 0), ('--warmup', -1)):
+        assert 'usage' in error_inside(monkeypatch, capsys, 'benchmark.py', config, *arguments)
+    (tmp_path / 'notes.txt').write_text('not a config')
+    for name in ('notes.txt', 'none.py'):
+        assert name in error_inside(monkeypatch, capsys, 'benchmark.py', tmp_path / name)
+    assert 'no model' in error_inside(monkeypatch, capsys, 'benchmark.py',
+                                      ROOT / 'configs' / '_base_' / 'default_runtime.py')
 
 
 STUB = """#!/usr/bin/env python
@@ -400,7 +541,7 @@ def test_the_scripts_measure_all_configs(script, devices, tmp_path):
     assert len(names) >= 7 and all((ROOT / name).is_file() for name in names)
     assert names[0] == 'configs/segmenter_vit_b_ade20k.py'
     assert all(' '.join(names) in run and f'--device {devices}' in run and run.endswith('--overwrite') for run in runs)
-    assert len(plots) == len(runs) == (4 if devices == 'cuda' else 1)
+    assert len(plots) == len(runs) == (4 if devices == 'cuda' else 2)
     for run, plot in zip(runs, plots, strict=True):
         path = run.split('--json ')[1].split()[0]
         assert path.startswith('benchmarks/nvidia-test/') and plot.split()[1] == path and '--overwrite' in plot
@@ -408,3 +549,14 @@ def test_the_scripts_measure_all_configs(script, devices, tmp_path):
         assert [('--dtype fp32' in run, '--throughput --batch-size 32' in run) for run in runs] == [
             (True, False), (True, True), (False, False), (False, True)]
         assert sum('--dtype bf16' in run for run in runs) == 2
+    else:
+        assert ['model.type=EncoderDecoder' in run for run in runs] == [False, True]
+
+
+def test_the_gpu_script_says_that_there_is_none(tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip('there is a GPU')
+    done = subprocess.run(['bash', str(ROOT / 'benchmarks' / 'run_gpu.sh')], capture_output=True, text=True,
+                          env=os.environ | {'PYTHON': sys.executable})
+    assert done.returncode == 2 and 'Traceback' not in done.stderr and 'PyTorch sees 0 GPUs' in done.stderr
+    assert not (ROOT / 'benchmarks' / 'predict_fp32').exists()

@@ -90,7 +90,9 @@ class Branching(nn.Module):
 
 
 def test_models_that_look_at_values_are_run():
-    assert multiply_adds(Branching(), (2, 5))[0] == 2 * 5 * 7
+    model = Branching()
+    assert multiply_adds(model, (2, 5))[0] == 2 * 5 * 7
+    assert model.training and model.linear.weight.requires_grad
 
 
 def test_meta_copy_leaves_the_model_alone():

@@ -4,7 +4,8 @@ import json
 import pytest
 import torch
 from tiny_models import DATA, ROOT
-from tool_runs import error_of, run_tool, write_config
+from tool_inside import error_inside
+from tool_runs import run_tool, write_config
 
 from mmseg_vittm.measure import rebuild
 from mmseg_vittm.measure.paper import TABLES, Row
@@ -60,14 +61,14 @@ def test_latency_is_measured_per_batch(monkeypatch):
     assert set(seen) == {(3, 3, 224, 224)} and len(seen) > 1
 
 
-def test_the_tool_rebuilds_a_table(tmp_path):
+def test_the_tool_rebuilds_a_table(tmp_path, monkeypatch, capsys):
     path = tmp_path / 'new' / 'table.json'
     done = run_tool('complexity.py', '--paper', '8', '--json', path)
     records = json.loads(path.read_text())
     assert len(records) == 3 and all(set(record) >= KEYS for record in records)
     assert [record['latency_ms'] for record in records] == [None] * 3
     assert 'ViTTM-B(64, 64)' in done.stdout and '126.5' in done.stdout and "fewer than the paper's" in done.stdout
-    assert str(path) in error_of(run_tool('complexity.py', '--paper', '8', '--json', path, succeeds=False))
+    assert str(path) in error_inside(monkeypatch, capsys, 'complexity.py', '--paper', '8', '--json', path)
 
 
 def test_the_tool_counts_a_config(tmp_path):
@@ -85,11 +86,14 @@ def test_the_tool_counts_a_config(tmp_path):
     assert wider['gflops'] > 1.9 * backbone['gflops']
 
 
-def test_bad_input(tmp_path):
-    assert str(tmp_path) in error_of(run_tool('complexity.py', tmp_path / 'none.py', succeeds=False))
-    for arguments in ((), ('--paper', '5'), (ROOT / 'configs' / 'segmenter_vit_t_toy.py', '--latency')):
-        done = run_tool('complexity.py', *arguments, succeeds=False)
-        assert done.returncode == 2 and 'usage' in done.stderr and 'Traceback' not in done.stderr
+def test_bad_input(tmp_path, monkeypatch, capsys):
+    assert str(tmp_path) in error_inside(monkeypatch, capsys, 'complexity.py', tmp_path / 'none.py')
+    runtime = ROOT / 'configs' / '_base_' / 'default_runtime.py'
+    assert 'no model' in error_inside(monkeypatch, capsys, 'complexity.py', runtime)
+    toy = ROOT / 'configs' / 'segmenter_vit_t_toy.py'
+    for arguments in ((), ('--paper', 5), (toy, '--latency'), (toy, '--batch-size', 3),
+                      ('--paper', 8, '--device', 'cpu'), ('--paper', 8, '--size', 9, 9)):
+        assert 'usage' in error_inside(monkeypatch, capsys, 'complexity.py', *arguments)
 
 
 def test_a_row_builds_what_it_says():

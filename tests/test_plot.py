@@ -40,7 +40,8 @@ def record(stem: str = VITTM, **changes) -> dict:
     """What the benchmark writes of a config."""
     return dict(
         config=f'configs/{stem}.py', device='cpu', device_name='A <CPU> & more', threads=2, dtype='fp32', compile=False,
-        torch='2.15.0', protocol='predict', batch_size=1, images=20, image_size=[504, 672], windows_per_image=2.0,
+        torch='2.15.0', protocol='predict', source='synthetic', batch_size=1, images=20, image_size=[504, 672],
+        windows_per_image=2.0,
         fps=0.5, fps_iqr=[0.48, 0.51], latency_ms_median=2000.0, peak_memory_mb=None,
         stages_ms=dict(backbone=1500.0, head=300.0, post=200.0)) | changes
 
@@ -143,7 +144,7 @@ def test_the_same_kind_of_device(tmp_path):
     gpus = [record(stem, device=f'cuda:{number}', threads=threads, images=20 + number)
             for number, (stem, threads) in enumerate([(VITTM, None), (VIT, 8)])]
     sentence = describe_conditions(read_measurements([write(tmp_path / 'a.json', *gpus)]))
-    assert 'thread' not in sentence and '20 to 21 images' in sentence
+    assert 'thread' not in sentence and '20 to 21 synthetic images' in sentence
 
 
 def test_a_config_twice(tmp_path):
@@ -154,7 +155,8 @@ def test_a_config_twice(tmp_path):
 
 def test_conditions_are_told(tmp_path):
     assert describe_conditions(read_measurements([write(tmp_path / 'a.json', record(), record(VIT))])) == (
-        'Measured on A <CPU> & more (2 threads), fp32, torch 2.15.0, batch size 1, protocol predict, 20 images.')
+        'Measured on A <CPU> & more (2 threads), fp32, torch 2.15.0, batch size 1, protocol predict, '
+        '20 synthetic images.')
     other = record(threads=1, compile=True, dtype='bf16', batch_size=8, protocol='throughput', images=50)
     assert describe_conditions(read_measurements([write(tmp_path / 'a.json', other)])) == (
         'Measured on A <CPU> & more (1 thread), bf16, torch 2.15.0, compiled, batch size 8, protocol throughput, '

@@ -30,7 +30,6 @@ test_dataloader = val_dataloader
 total_batch_size = 4
 train_cfg = dict(max_iters=4, val_interval=4)
 default_hooks = dict(checkpoint=dict(interval=2), logger=dict(interval=1))
-tta_model = dict(type='SegTTAModel')
 tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='TestTimeAug', transforms=[

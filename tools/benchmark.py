@@ -55,6 +55,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.image_size and (args.data_root or args.throughput):
         parser.error('--image-size is for synthetic images: leave out --data-root and --throughput')
+    if args.data_root and args.throughput:
+        parser.error('--throughput measures random crops: leave out --data-root')
     if args.warmup < 0:
         parser.error(f'--warmup must be at least 0, got {args.warmup}')
     if args.images is None:
@@ -75,7 +77,6 @@ def checkpoints_of(args: argparse.Namespace) -> list[str | None]:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
-    claim_file(args.json, args.overwrite)
     device = resolve_device(args.device)
     set_precision(args.dtype, device)
     if args.threads:
@@ -90,16 +91,20 @@ def main() -> None:
             check_data(cfg, ('test_dataloader', ))
         subjects.append(Subject(path, cfg, settings, checkpoint))
     check_same_images([subject.source for subject in subjects], args.images)
+    claim_file(args.json, args.overwrite)
     console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, {args.dtype}'
                   f'{", compiled" if args.compile else ", eager"}, batch {args.batch_size}\n'
-                  f'{subjects[0].source.describe()}', highlight=False)
+                  + '\n'.join(sorted({subject.source.describe() for subject in subjects})), highlight=False)
     with Reporter(console, 'calls') as reporter:
         measure(subjects, args.images, args.warmup, args.repeat, reporter)
-    records = [record(subject, subjects[0], args.images, args.repeat, args.warmup) for subject in subjects]
+    records = [record(subject, subjects[0], args.images, args.repeat, args.warmup, args.cfg_options)
+               for subject in subjects]
     if args.json:
         write_records(args.json, records)
     for table in tables(records):
         console.print(table)
+    if len({subject.source.describe() for subject in subjects}) > 1:
+        console.print('The configs were measured on crops of different sizes, each its own.')
 
 
 if __name__ == '__main__':

@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--latency', action='store_true',
                         help="with --paper: measure the latency of a batch by the paper's protocol, the median over at "
                         'least 8 seconds per row')
-    parser.add_argument('--batch-size', type=int, default=256, help='with --latency (default: 256, as the paper)')
+    parser.add_argument('--batch-size', type=int, help='with --latency (default: 256, as the paper)')
     parser.add_argument('--device', help='with --latency: cpu, cuda or cuda:N (default: the GPU if there is one)')
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
@@ -40,6 +40,11 @@ def parse_args() -> argparse.Namespace:
         parser.error('give either a CONFIG or --paper TABLE')
     if args.latency and args.paper is None:
         parser.error('--latency goes with --paper; tools/benchmark.py measures configs')
+    if args.paper and (args.size or args.cfg_options or args.data_root):
+        parser.error('--size, --cfg-options and --data-root go with a CONFIG, not with --paper')
+    if not args.latency and (args.batch_size or args.device):
+        parser.error('--batch-size and --device go with --latency')
+    args.batch_size = 256 if args.batch_size is None else args.batch_size
     if args.batch_size < 1 or args.size and min(args.size) < 1:
         parser.error('--batch-size and --size must be at least 1')
     return args
@@ -48,6 +53,8 @@ def parse_args() -> argparse.Namespace:
 def count_config(args: argparse.Namespace, console: Console) -> list[dict]:
     """Counts a config, prints its tables and returns its records."""
     cfg = load_config(args.config, args.cfg_options, args.data_root)
+    if 'model' not in cfg:
+        raise InputError(f'{args.config}: has no model; give a whole config, not one of its parts')
     size = tuple(args.size) if args.size else Crops(cfg, 1).size
     try:
         records, groups = count_parts(args.config, cfg, size)
@@ -63,7 +70,7 @@ def count_config(args: argparse.Namespace, console: Console) -> list[dict]:
 
 def rebuild_paper(args: argparse.Namespace, console: Console) -> list[dict]:
     """Rebuilds tables of the paper, prints them and returns their records."""
-    device = resolve_device(args.device)
+    device = resolve_device(args.device if args.latency else 'cpu')
     numbers = list(paper.TABLES) if args.paper == 'all' else [int(args.paper)]
     rows = [row for number in numbers for row in paper.TABLES[number]]
     if args.latency:
@@ -87,8 +94,8 @@ def rebuild_paper(args: argparse.Namespace, console: Console) -> list[dict]:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
-    claim_file(args.json, args.overwrite)
     console = open_console()
+    claim_file(args.json, args.overwrite)
     records = count_config(args, console) if args.config else rebuild_paper(args, console)
     if args.json:
         write_records(args.json, records)

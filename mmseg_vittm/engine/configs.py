@@ -14,7 +14,8 @@ def load_config(path: str, cfg_options: dict | None = None, data_root: str | Non
     """Reads a config, applies `--cfg-options`, then `--data-root` to every dataset in it.
 
     Raises:
-        InputError: There is no such config, it imports what is not installed, or no dataset in it has a data root.
+        InputError: There is no such config, it cannot be read or imports what is not installed, or no dataset in it
+            has a data root.
     """
     if not Path(path).is_file():
         raise InputError(f'{path}: no such config file; those of this project are in configs/')
@@ -23,6 +24,8 @@ def load_config(path: str, cfg_options: dict | None = None, data_root: str | Non
     except ImportError as error:  # of its custom_imports; mmengine says what in the first line
         reason = str(error).strip().split('\n')[0]
         raise InputError(f'{path}: the config imports what is not installed ({reason})') from error
+    except Exception as error:  # mmengine runs the file: it may raise anything
+        raise InputError(f'{path}: cannot be read as a config ({type(error).__name__}: {error})') from error
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
         if 'total_batch_size' in cfg_options:

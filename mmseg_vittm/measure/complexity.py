@@ -66,23 +66,38 @@ def _visible_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
-def multiply_adds(model: nn.Module, shape: tuple[int, ...]) -> tuple[int, dict[str, int]]:
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Keeps a model from wanting gradients, over which `FlopCounterMode` stumbles, and from training."""
+    wanting, training = [weight for weight in model.parameters() if weight.requires_grad], model.training
+    model.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        model.train(training)
+        for weight in wanting:
+            weight.requires_grad_(True)
+
+
+def multiply_adds(model: nn.Module, shape: tuple[int, ...],
+                  blueprint: nn.Module | None = None) -> tuple[int, dict[str, int]]:
     """Counts the multiply-adds of all matrix products and convolutions of a forward pass, attention's included.
 
     Args:
         model: Takes one tensor; a segmentor gives its low-resolution logits then (`mode='tensor'`). It runs on the
             meta device, where that fails as it is.
         shape: Shape of the input, such as (1, 3, 512, 512).
+        blueprint: A `meta_copy` of the model, if there is one already.
 
     Returns:
         The total, and by group of modules (see `group_of`) what modules of that group compute. Groups of which one
         contains another count twice.
     """
     try:
-        return _count(meta_copy(model), torch.empty(shape, device='meta'))
-    except (NotImplementedError, RuntimeError, TypeError):  # a model that looks at values
-        weight = next(model.parameters())
-        return _count(copy.deepcopy(model).eval().requires_grad_(False), weight.new_zeros(shape, dtype=torch.float32))
+        return _count(blueprint or meta_copy(model), torch.empty(shape, device='meta'))
+    except (NotImplementedError, RuntimeError):  # a model that looks at values
+        with _frozen(model):
+            return _count(model, torch.zeros(shape, device=next(model.parameters()).device))
 
 
 def _count(model: nn.Module, inputs: torch.Tensor) -> tuple[int, dict[str, int]]:

@@ -59,6 +59,7 @@ class Images:
                                  'are no synthetic images; give --data-root')
             steps[0] = dict(type='LoadImageFromNDArray')
         self.batch_size = batch_size
+        self.kind = 'real' if real else 'synthetic'
         self.sizes = SYNTHETIC_SIZES if size is None else (tuple(size), )
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
             self.pipeline = Compose([TRANSFORMS.build(step) for step in steps])
@@ -117,11 +118,11 @@ class Crops:
     Raises:
         InputError: The config has no crop size.
     """
-    mode = 'tensor'
+    mode, kind = 'tensor', 'crops'
 
     def __init__(self, cfg: Config, batch_size: int):
-        sizes = (cfg.model.get('test_cfg', {}).get('crop_size'), cfg.model.get('data_preprocessor', {}).get('size'),
-                 cfg.get('crop_size'))
+        sizes = ((cfg.model.get('test_cfg') or {}).get('crop_size'),
+                 (cfg.model.get('data_preprocessor') or {}).get('size'), cfg.get('crop_size'))
         size = next((size for size in sizes if size), None)
         if size is None:
             raise InputError(f'{cfg.filename}: no crop size to measure throughput at; set crop_size=(H, W) by '
@@ -137,7 +138,7 @@ class Crops:
 
     def describe(self) -> str:
         """Returns what the crops are, for people."""
-        return f'batches of {self.batch_size} random crops, forward only'
+        return f'batches of {self.batch_size} random crops of {self.size[0]} x {self.size[1]}, forward only'
 
     def prepare(self, index: int, model: nn.Module) -> tuple[Tensor, None]:
         """Returns inputs (B, 3, H, W) on the model's device, and no data samples."""

@@ -1,10 +1,12 @@
 """Measuring several configs in one run, image by image in turns, so that ratios survive a noisy machine."""
+import random
 from collections.abc import Callable, Sequence
 
 from .subject import Subject
 
 
-def warmup_items(subjects: Sequence[Subject], warmup: int, images: int) -> list[int]:
+def warmup_items(subjects: Sequence[Subject], warmup: int, images: int,
+                 progress: Callable[[int, int, str], None]) -> list[int]:
     """Returns the items to warm up on: the first ones, and with compilation one of every size on top."""
     items = list(range(warmup))
     if any(subject.settings.compile for subject in subjects):
@@ -13,6 +15,7 @@ def warmup_items(subjects: Sequence[Subject], warmup: int, images: int) -> list[
             for subject in subjects:
                 inputs, _ = subject.source.prepare(item, subject.model)
                 first.setdefault((id(subject), inputs.shape), item)
+            progress(item + 1, images, 'looking at sizes')
         items += sorted(set(first.values()) - set(items)) * 2
     return items
 
@@ -21,7 +24,7 @@ def measure(subjects: Sequence[Subject], images: int, warmup: int, repeat: int,
             progress: Callable[[int, int, str], None]) -> None:
     """Runs every subject on every item, in turns, `repeat` times; the calls stay with the subjects.
 
-    Who begins changes from item to item, so that nobody always runs after the same other.
+    Their order is shuffled from item to item (seeded), so that nobody always runs after the same other.
 
     Args:
         subjects: The configs.
@@ -30,14 +33,13 @@ def measure(subjects: Sequence[Subject], images: int, warmup: int, repeat: int,
         repeat: Rounds over all items.
         progress: Called after every call with the calls done, the calls in all, and what is going on.
     """
-    before = warmup_items(subjects, warmup, images)
+    before = warmup_items(subjects, warmup, images, progress)
     steps = [(item, False) for item in before] + [(item, True) for item in range(images)] * repeat
     total, done = len(steps) * len(subjects), 0
     for number, (item, keep) in enumerate(steps):
-        turn = number % len(subjects)
-        for subject in (*subjects[turn:], *subjects[:turn]):
+        for subject in random.Random(number).sample(subjects, len(subjects)):
             subject.run(item, keep)
             done += 1
             progress(done, total, 'measuring' if keep else 'warming up')
     for subject in subjects:
-        subject.measure_memory(range(images))
+        subject.measure_memory()

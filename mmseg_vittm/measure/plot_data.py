@@ -13,7 +13,7 @@ from .stages import STAGES
 
 REMEDY = 'such files are written by tools/benchmark.py'
 # Records that differ in one of these cannot stand in one figure.
-CONDITIONS = ('device', 'device_name', 'threads', 'dtype', 'compile', 'torch', 'batch_size', 'protocol')
+CONDITIONS = ('device', 'device_name', 'threads', 'dtype', 'compile', 'torch', 'batch_size', 'protocol', 'source')
 SPEED_UNITS = {'predict': 'images per second', 'throughput': 'crops per second'}
 
 LONGEST_NAME = 40  # characters; longer ones would leave the plots no room
@@ -231,9 +231,9 @@ def describe_conditions(measurements: Sequence[Measurement]) -> str:
     conditions = measurements[0].conditions
     counts = sorted({one.images for one in measurements})
     threads = f' ({conditions["threads"]} thread{"s" * (conditions["threads"] > 1)})' if conditions['threads'] else ''
+    what = 'batches' if conditions['protocol'] == 'throughput' else f'{conditions["source"] or ""} images'.strip()
     parts = [f'Measured on {conditions["device_name"]}{threads}', conditions['dtype'],
              f'torch {conditions["torch"]}{", compiled" * conditions["compile"]}',
              f'batch size {conditions["batch_size"]}', f'protocol {conditions["protocol"]}',
-             f'{" to ".join(map(str, counts[::max(len(counts) - 1, 1)]))} '
-             f'{"batches" if conditions["protocol"] == "throughput" else "images"}']
+             f'{" to ".join(map(str, counts[::max(len(counts) - 1, 1)]))} {what}']
     return ', '.join(parts) + '.'

@@ -231,7 +231,7 @@ def stages_figure(bars: Sequence[tuple[str, dict[str, float]]], conditions: str,
     axes.grid(axis='x', lw=0.6)
     handles = [Patch(facecolor=colour, hatch=hatch, edgecolor='white', lw=0, label=name)
                for key, (name, colour, hatch) in STAGE_LOOKS.items() if any(key in stages for _, stages in bars)]
-    notes = [f'{conditions} Times are per batch; the number at the end of a bar is the sum of its stages.']
+    notes = [f'{conditions} Times are per batch: the median, by what each stage took of all time.']
     _lay_out(figure, axes, 0.4 * (len(bars) + 0.35), [handles], notes, title)
 
     width = 72 * axes.get_window_extent().width / figure.dpi  # points

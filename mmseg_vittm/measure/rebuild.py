@@ -1,5 +1,6 @@
 """Rebuilding rows of the paper's tables: our parameters, FLOPs and latency beside the paper's."""
 import torch
+from mmengine.logging import MMLogger
 from rich.table import Table
 from torch import nn
 
@@ -10,14 +11,22 @@ from .records import number
 MEASURE_SECONDS = 8.0  # per row, at least: the paper's protocol
 
 
-def latency(model: nn.Module, batch_size: int, device: torch.device) -> float:
-    """Returns the median milliseconds of a batch of random images, by the paper's protocol."""
+def latency(model: nn.Module, batch_size: int, device: torch.device) -> float | None:
+    """Returns the median milliseconds of a batch of random images, by the paper's protocol.
+
+    None, with a warning, where the batch does not fit the GPU's memory.
+    """
     from torch.utils.benchmark import Timer  # here, because importing it warns where there is no CUDA
-    model, images = model.to(device), torch.randn(batch_size, 3, IMAGE_SIZE, IMAGE_SIZE, device=device)
-    with torch.no_grad():
-        model(images)
-        timer = Timer('model(images)', globals=dict(model=model, images=images), num_threads=torch.get_num_threads())
-        return 1000 * timer.blocked_autorange(min_run_time=MEASURE_SECONDS).median
+    try:
+        model, images = model.to(device), torch.randn(batch_size, 3, IMAGE_SIZE, IMAGE_SIZE, device=device)
+        with torch.no_grad():
+            model(images)
+            timer = Timer('model(images)', globals=dict(model=model, images=images),
+                          num_threads=torch.get_num_threads())
+            return 1000 * timer.blocked_autorange(min_run_time=MEASURE_SECONDS).median
+    except torch.OutOfMemoryError:
+        MMLogger.get_current_instance().warning(f'A batch of {batch_size} does not fit the memory; give --batch-size')
+        return None
 
 
 def rebuild(row: Row, batch_size: int | None, device: torch.device) -> dict:

@@ -10,16 +10,21 @@ def claim_file(path: str | None, overwrite: bool) -> None:
     """Checks that a file can be written, before anything long starts.
 
     Raises:
-        InputError: It is there already and `overwrite` is False, or its folder cannot be made.
+        InputError: It is there already and `overwrite` is False, or it cannot be written to.
     """
     if path is None:
         return
     if Path(path).exists() and not overwrite:
         raise InputError(f'{path} is there already; give another file, or --overwrite')
+    there = Path(path).exists()
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with open(path, 'a'):
+            pass
     except OSError as error:
-        raise InputError(f'{path}: its folder cannot be made ({error})') from error
+        raise InputError(f'{path}: cannot be written to ({error}); give another file') from error
+    if not there:
+        Path(path).unlink()
 
 
 def write_records(path: str, records: Sequence[dict]) -> None:

@@ -1,5 +1,4 @@
 """What a benchmark says: a record per config, and tables of the records."""
-import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,19 +18,22 @@ def quartiles(values: Sequence[float]) -> list[float]:
     return [float(value) for value in np.percentile(values, [25, 75])]
 
 
-def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: int) -> dict:
+def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: int,
+           cfg_options: dict | None = None) -> dict:
     """Returns a config's record: conditions, speed, ratio to the first config, size, cost, stages.
 
     Times are per batch in milliseconds, fps per image: `fps` from the median time, `fps_mean` from the sum of all, as
     the paper's. `ratio_to_first` is the median over the images of the first config's time over this one's on the
-    same image, in turns; `..._iqr` are quartiles. `gflops` are 1e9 multiply-adds of the network, all windows of an
+    same image, in the same round; `..._iqr` are quartiles. `stages_ms` divides the median time by each stage's share of
+    the time of all calls. `gflops` are 1e9 multiply-adds of the network, all windows of an
     image, attention included. `peak_memory_mb` is in MiB.
     """
     settings = subject.settings
     seconds = np.array([call.seconds for call in subject.calls])
     ratios = np.array([call.seconds for call in first.calls]) / seconds
     median, batch = float(np.median(seconds)), settings.batch_size
-    stages = {name: 1000 * statistics.median(call.stages[name] for call in subject.calls) for name in STAGES}
+    spent = {name: sum(call.stages[name] for call in subject.calls) for name in STAGES}
+    stages = {name: 1000 * median * spent[name] / sum(spent.values()) for name in STAGES}
     if not subject.calls[0].shapes:  # a segmentor of another make, which does not call its backbone
         stages = dict.fromkeys(STAGES)
     return dict(
@@ -45,23 +47,42 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
         ratio_to_first_iqr=quartiles(ratios), fps_iqr=quartiles(batch / seconds),
         latency_ms_iqr=quartiles(1000 * seconds),
         image_sizes={'{} x {}'.format(*size): count for size, count in subject.inputs.most_common()},
-        protocol='throughput' if settings.throughput else 'predict', source=subject.source.describe(),
-        repeat=repeat, warmup=warmup, device_name=device_name(settings.device), threads=torch.get_num_threads(),
+        protocol='throughput' if settings.throughput else 'predict', source=subject.source.kind,
+        source_description=subject.source.describe(), segmentor=type(subject.model).__name__,
+        test_cfg=to_plain(subject.cfg.model.get('test_cfg')), checkpoint=subject.checkpoint,
+        cfg_options=to_plain(cfg_options), repeat=repeat, warmup=warmup, threads=torch.get_num_threads(),
+        device_name=device_name(settings.device),
         versions=versions(), date=time.strftime('%Y-%m-%d'))
 
 
+def to_plain(value: object) -> object:
+    """Returns a part of a config as JSON can hold it."""
+    if isinstance(value, dict):
+        return {str(key): to_plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(entry) for entry in value]
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
+
+
 def tables(records: Sequence[dict]) -> tuple[Table, Table]:
-    """Returns a table of the records' speed and one of what they need: parameters, FLOPs, memory, time by stage."""
+    """Returns a table of the records' speed and one of what they need, narrow enough for 80 columns.
+
+    Speed: by the median and the mean time, milliseconds and their 95th percentile, ratio to the first config and its
+    quartiles. Cost: parameters (millions), GFLOPs, windows per image, memory at the peak (MiB), milliseconds in the
+    backbone, in the head and after it.
+    """
     unit = 'crops/s' if records[0]['protocol'] == 'throughput' else 'FPS'
-    speed, cost = Table('config'), Table('config')
-    for title in (unit, f'{unit} by mean', 'ms, median', 'ms, p95', 'ratio to first', 'its quartiles'):
+    speed, cost = Table(), Table()
+    for result in (speed, cost):
+        result.add_column('config', overflow='fold', min_width=16)
+    for title in (unit, 'by mean', 'ms', 'ms p95', 'ratio', 'quartiles'):
         speed.add_column(title, justify='right')
-    for title in ('M params', 'GFLOPs', 'windows', 'MiB at peak', 'ms in backbone', 'in head', 'after it'):
+    for title in ('M par.', 'GFLOPs', 'wind.', 'MiB', 'ms bb.', 'head', 'after'):
         cost.add_column(title, justify='right')
     for row in records:
         name, (low, high) = Path(row['config']).stem, row['ratio_to_first_iqr']
         values = [row[key] for key in ('fps', 'fps_mean', 'latency_ms_median', 'latency_ms_p95')]
-        speed.add_row(name, *map(number, values), f'{row["ratio_to_first"]:.2f}', f'{low:.2f} to {high:.2f}')
+        speed.add_row(name, *map(number, values), f'{row["ratio_to_first"]:.2f}', f'{low:.2f}-{high:.2f}')
         values = [row[key] for key in ('params_m', 'gflops', 'windows_per_image', 'peak_memory_mb')]
         cost.add_row(name, *map(number, (*values, *(row['stages_ms'][stage] for stage in STAGES))))
     return speed, cost

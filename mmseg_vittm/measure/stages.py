@@ -18,6 +18,16 @@ class Call:
     shapes: list[tuple[int, ...]] = field(default_factory=list)
 
 
+def parts(segmentor: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    """Yields a segmentor's backbone, neck and decode heads, those that it has, each with its stage."""
+    for name, stage in (('backbone', 'backbone'), ('neck', 'backbone'), ('decode_head', 'head')):
+        module = getattr(segmentor, name, None)
+        if isinstance(module, nn.ModuleList):  # a cascade's heads
+            yield from ((part, stage) for part in module)
+        elif module is not None:
+            yield module, stage
+
+
 class StageTimer:
     """Times a segmentor's calls, and in them its backbone (with a neck) and its decode head.
 
@@ -25,7 +35,7 @@ class StageTimer:
     past any hook. Marks on a GPU are events, which do not wait, so that stages cost the call nothing.
 
     Args:
-        segmentor: A segmentor with `backbone` and `decode_head`; other parts count to the rest.
+        segmentor: A segmentor; where it has no `backbone` or `decode_head`, all counts to the rest.
         device: Where it runs.
     """
 
@@ -33,23 +43,15 @@ class StageTimer:
         self.segmentor, self.device = segmentor, device
         self._marks: list[tuple] = []
         self._shapes: list[tuple[int, ...]] = []
-        for module, stage in self._parts():
+        for module, stage in parts(segmentor):
             self._wrap(module, stage)
 
-    def _parts(self) -> Iterator[tuple[nn.Module, str]]:
-        for name, stage in (('backbone', 'backbone'), ('neck', 'backbone'), ('decode_head', 'head')):
-            module = getattr(self.segmentor, name, None)
-            if isinstance(module, nn.ModuleList):  # a cascade's heads
-                yield from ((part, stage) for part in module)
-            elif module is not None:
-                yield module, stage
-
     def _wrap(self, module: nn.Module, stage: str) -> None:
-        forward, is_backbone = module.forward, module is self.segmentor.backbone
+        forward, is_backbone = module.forward, module is getattr(self.segmentor, 'backbone', None)
 
         @functools.wraps(forward)
         def timed(*args, **kwargs):
-            if is_backbone:
+            if is_backbone and args:
                 self._shapes.append(tuple(args[0].shape))
             start = self._mark()
             out = forward(*args, **kwargs)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmseg.apis import init_model
 from torch import nn
@@ -15,7 +16,7 @@ from .complexity import count_parameters, meta_copy, multiply_adds
 from .conditions import autocast
 from .images import Crops, Images
 from .memory import peak_memory
-from .stages import Call, StageTimer
+from .stages import Call, StageTimer, parts
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
         CheckpointError: The checkpoint cannot be read, or does not fit the model exactly.
         InputError: The model cannot be built.
     """
+    if 'model' not in cfg:
+        raise InputError(f'{cfg.filename}: has no model; give a whole config, not one of its parts')
     torch.manual_seed(0)
     try:
         with warnings.catch_warnings():
@@ -47,7 +50,7 @@ def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
     except Exception as error:  # what a config names may be missing, or built with the wrong arguments
         reason = str(error).strip().split('\n')[0]
         raise InputError(f'{cfg.filename}: the model cannot be built ({type(error).__name__}: {reason})') from error
-    return revert_sync_batchnorm(model).eval().requires_grad_(False)
+    return revert_sync_batchnorm(model).eval()
 
 
 class Subject:
@@ -65,10 +68,10 @@ class Subject:
     """
 
     def __init__(self, path: str, cfg: Config, settings: Settings, checkpoint: str | None = None):
-        self.path, self.settings = path, settings
+        self.path, self.cfg, self.settings, self.checkpoint = path, cfg, settings, checkpoint
+        self.model = build_segmentor(cfg, checkpoint)
         self.source = Crops(cfg, settings.batch_size) if settings.throughput else Images(
             cfg, settings.real, settings.batch_size, settings.image_size)
-        self.model = build_segmentor(cfg, checkpoint)
         self.blueprint = meta_copy(self.model)  # to count with: the model itself is about to be wrapped
         self.model.to(settings.device)
         if settings.compile:
@@ -76,6 +79,7 @@ class Subject:
         self.timer = StageTimer(self.model, settings.device)
         self.calls: list[Call] = []
         self.inputs: Counter[tuple[int, int]] = Counter()
+        self.largest = (0, 0)  # pixels of the largest input so far, and its item
         self.peak_memory_mb: float | None = None
 
     @torch.no_grad()
@@ -95,14 +99,13 @@ class Subject:
         if keep:
             self.calls.append(call)
             self.inputs[tuple(inputs.shape[2:])] += 1
+            self.largest = max(self.largest, (inputs.numel(), index))
         return call
 
     @torch.no_grad()
-    def measure_memory(self, indices: range) -> None:
-        """Measures the peak memory of the largest of some items, apart from the times."""
-        items = [self.source.prepare(index, self.model) for index in indices]
-        inputs, data_samples = max(items, key=lambda item: item[0].numel())
-        del items
+    def measure_memory(self) -> None:
+        """Measures the peak memory of the largest of the items so far, apart from the times."""
+        inputs, data_samples = self.source.prepare(self.largest[1], self.model)
         with autocast(self.settings.dtype, self.settings.device):
             self.peak_memory_mb = peak_memory(
                 self.model, lambda: self.model(inputs, data_samples, mode=self.source.mode), self.settings.device)
@@ -119,17 +122,31 @@ class Subject:
         return windows / len(self.calls) / self.settings.batch_size or None
 
     def gflops(self) -> float | None:
-        """Returns 1e9 multiply-adds of the network per image, the mean, attention included; nothing after the head."""
+        """Returns 1e9 multiply-adds of the network per image, the mean, attention included; nothing after the head.
+
+        None, with a warning, for a model that cannot be counted: its head has no plain forward pass.
+        """
         shapes = Counter()
         for call in self.calls:
             for shape in call.shapes:
                 shapes[shape[1:]] += shape[0]
-        total = sum(multiply_adds(self.blueprint, (1, *shape))[0] * count for shape, count in shapes.items())
+        try:
+            total = sum(multiply_adds(self.model, (1, *shape), self.blueprint)[0] * count
+                        for shape, count in shapes.items())
+        except Exception as error:  # whatever a model of others raises, the times are worth more than the count
+            MMLogger.get_current_instance().warning(f'{self.path}: its GFLOPs cannot be counted ({error})')
+            return None
         return total / 1e9 / len(self.calls) / self.settings.batch_size or None
 
 
 def compile_parts(model: nn.Module) -> None:
-    """Compiles a segmentor's backbone and decode head, which have no branches; what surrounds them stays eager."""
-    heads = model.decode_head if isinstance(model.decode_head, nn.ModuleList) else [model.decode_head]
-    for part in (model.backbone, *heads):
+    """Compiles a segmentor's backbone, neck and decode head; what surrounds them stays eager.
+
+    Raises:
+        InputError: It has no such parts.
+    """
+    found = list(parts(model))
+    if not found:
+        raise InputError(f'--compile: {type(model).__name__} has no backbone and decode head to compile; leave it out')
+    for part, _ in found:
         part.forward = torch.compile(part.forward)

@@ -22,7 +22,8 @@ def window_logits(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     Returns:
         (C, H, W) in float32.
     """
-    return rows @ (low.float() @ cols.T)
+    with torch.autocast(low.device.type, enabled=False):
+        return rows @ (low.float() @ cols.T)
 
 
 def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
@@ -44,12 +45,13 @@ def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     labels = torch.empty(height, width, dtype=torch.int64, device=low.device)
     step = max(32, TILE.get(low.device.type, TILE['cuda']) // (TILE_ROWS * classes))
     stripes = [(top, *_reached(rows[top:top + TILE_ROWS])) for top in range(0, height, TILE_ROWS)]
-    for left in range(0, width, step):
-        reach, weights = _reached(cols[left:left + step])
-        expanded = (weights @ cells[:, reach]).flatten(1)  # (Ky, columns * C)
-        for top, reach, weights in stripes:
-            logits = (weights @ expanded[reach]).unflatten(1, (-1, classes))
-            labels[top:top + TILE_ROWS, left:left + step] = argmax_last(logits)
+    with torch.autocast(low.device.type, enabled=False):
+        for left in range(0, width, step):
+            reach, weights = _reached(cols[left:left + step])
+            expanded = (weights @ cells[:, reach]).flatten(1)  # (Ky, columns * C)
+            for top, reach, weights in stripes:
+                logits = (weights @ expanded[reach]).unflatten(1, (-1, classes))
+                labels[top:top + TILE_ROWS, left:left + step] = argmax_last(logits)
     return labels
 
 
