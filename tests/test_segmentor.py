@@ -13,6 +13,7 @@ from tiny_models import ROOT
 from torch import nn
 
 import mmseg_vittm  # noqa: F401  (registers)
+from mmseg_vittm.measure.memory import peak_memory
 from mmseg_vittm.segmentor import SlideSegmentor, SlideTTAModel
 
 SLIDE = dict(mode='slide', crop_size=(64, 96), stride=(40, 80))
@@ -22,9 +23,9 @@ SLIDE = dict(mode='slide', crop_size=(64, 96), stride=(40, 80))
 class CellBackbone(nn.Module):
     """One convolution: a cell per 8 pixels, as quick as can be."""
 
-    def __init__(self, channels: int = 16):
+    def __init__(self, channels: int = 16, patch: int = 8):
         super().__init__()
-        self.conv = nn.Conv2d(3, channels, 8, stride=8, padding=4)
+        self.conv = nn.Conv2d(3, channels, patch, stride=patch, padding=patch // 2)
         self.batches = []
 
     def forward(self, images):
@@ -197,6 +198,18 @@ def test_no_full_size_logits_exist():
     assert sample.pred_sem_seg.data.shape == (1, 1000, 1500)
     assert largest.numbers < 0.1 * 150 * 1000 * 1500
 
+
+
+@pytest.mark.slow
+def test_a_large_image_in_little_memory():
+    """4096 x 4096 with 150 classes and ViTTM's cells of 28 pixels: 1.5 GiB at most; 150 maps are 9.4."""
+    _, ours = pair(dict(mode='slide', crop_size=(504, 504), stride=(480, 480)), classes=150)
+    ours.backbone = CellBackbone(patch=28).requires_grad_(False).eval()
+    images = smooth(4096, 4096)
+    peak = peak_memory(ours, lambda: ours.predict(images, samples(images)), torch.device('cpu'))
+    if peak is None:
+        pytest.skip('this system does not tell its peak of resident memory')
+    assert 100 < peak < 1536
 
 
 @pytest.mark.parametrize('head,options,linear', [

@@ -1,5 +1,6 @@
 """Sliding windows as matrices: against MMSegmentation's steps written out, and labels against their reference."""
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -104,3 +105,54 @@ def test_ties_go_to_the_first_class_and_nan_wins():
     low[2, 1, 1] = float('nan')
     one = torch.ones(1, 1)
     assert window_labels(low[:, 1:2, 1:2], one, one) == 2
+
+
+KERNEL = """
+import sys, torch
+sys.path.insert(0, {tests!r})
+from test_window_ops import example
+from mmseg_vittm.ops import axis_operator, window_logits, window_starts
+from mmseg_vittm.ops.window_labels_triton import axis_taps, window_labels
+for classes, height, width, dtype in ((5, 9, 140, torch.float32), (1, 1, 1, torch.float32), (3, 20, 7, torch.float16),
+                                      (3, 6, 129, torch.bfloat16)):
+    low, rows, cols = example(classes, height, width, dtype)
+    labels, logits = window_labels(low, rows, cols), window_logits(low, rows, cols)
+    assert labels.shape == (height, width) and labels.dtype == torch.int64
+    top = torch.cat([logits, torch.full_like(logits[:1], -1e9)]).topk(2, dim=0).values
+    wrong = labels != logits.argmax(0)
+    assert not (wrong & (top[0] - top[1] > 1e-5)).any(), (classes, height, width, dtype)
+one = torch.ones(1, 1)
+low = torch.tensor([1.0, float('nan'), 7.0, float('nan')]).view(4, 1, 1)
+assert window_labels(low, one, one) == 1 == window_logits(low, one, one).argmax(0)
+assert window_labels(torch.full((3, 1, 1), -float('inf')), one, one) == 0
+print('checked')
+"""
+
+
+def test_the_kernel_interpreted(run_python, monkeypatch):
+    """Triton's interpreter runs the kernel's code on a CPU."""
+    pytest.importorskip('triton', reason='the kernel is written in it')
+    monkeypatch.setenv('TRITON_INTERPRET', '1')
+    done = run_python(KERNEL.format(tests=str(Path(__file__).parent)))
+    assert done.returncode == 0 and done.stdout.strip() == 'checked', done.stderr[-3000:]
+
+
+def test_taps_are_the_operators_numbers():
+    taps = pytest.importorskip('mmseg_vittm.ops.window_labels_triton', reason='needs Triton').axis_taps
+    operator = axis_operator(5, 64, (0, 30, 60), 124, 200)
+    cells, weights = taps(operator)
+    assert cells.shape == weights.shape == (200, 8) and taps(operator)[0] is cells  # up to 6 of 15 cells, kept
+    assert torch.equal(torch.zeros_like(operator).scatter_add_(1, cells.long(), weights), operator)
+    single = torch.eye(4)[:, :3]  # the last pixel uses no cell
+    cells, weights = taps(single)
+    assert torch.equal(torch.zeros_like(single).scatter_add_(1, cells.long(), weights), single)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_the_kernel_on_a_gpu(dtype):
+    low, rows, cols = (tensor.cuda() for tensor in example(150, 512, 683, dtype))
+    logits = window_logits(low, rows, cols)
+    wrong = window_labels(low, rows, cols) != logits.argmax(0)
+    top = logits.topk(2, dim=0).values
+    assert not (wrong & (top[0] - top[1] > 1e-4)).any() and wrong.float().mean() < 1e-4

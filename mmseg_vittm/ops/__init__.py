@@ -1,4 +1,4 @@
-"""Operations with a readable reference and fast paths of the same signature. Needs PyTorch alone."""
+"""Operations with a readable reference and fast paths of the same signature. They need PyTorch alone."""
 from .window_axis import axis_operator, window_starts
 from .window_labels import window_labels, window_logits
 

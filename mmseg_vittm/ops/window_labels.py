@@ -3,6 +3,9 @@
 `rows` and `cols` are matrices of `window_axis.axis_operator`. `window_logits` is the readable reference;
 `window_labels` is its argmax over classes, a stripe of rows at a time.
 """
+from collections.abc import Callable
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -29,8 +32,9 @@ def window_logits(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """Returns the class of the largest logit of every pixel: `window_logits(low, rows, cols).argmax(0)`.
 
-    Logits exist a tile at a time: a block of columns is expanded for all cells of the other axis, then a few rows of
-    it, both from those cells alone that reach the tile. Of equal logits the first class wins.
+    On a GPU with Triton one kernel does it (`window_labels_triton`). Elsewhere logits exist a tile at a time: a block
+    of columns is expanded for all cells of the other axis, then a few rows of it, both from those cells alone that
+    reach the tile. Of equal logits the first class wins.
 
     Args:
         low: (C, Ky, Kx).
@@ -40,6 +44,8 @@ def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     Returns:
         (H, W), int64.
     """
+    if low.is_cuda and (kernel := _triton_kernel()) is not None:
+        return kernel(low, rows, cols)
     classes, height, width = low.shape[0], rows.shape[0], cols.shape[0]
     cells = low.float().permute(1, 2, 0).contiguous()  # (Ky, Kx, C): the argmax is over contiguous numbers
     labels = torch.empty(height, width, dtype=torch.int64, device=low.device)
@@ -53,6 +59,16 @@ def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
                 logits = (weights @ expanded[reach]).unflatten(1, (-1, classes))
                 labels[top:top + TILE_ROWS, left:left + step] = argmax_last(logits)
     return labels
+
+
+@cache
+def _triton_kernel() -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+    """Returns the kernel's `window_labels`, or None where there is no Triton (PyTorch's CPU and Windows builds)."""
+    try:
+        from . import window_labels_triton
+    except ImportError:
+        return None
+    return window_labels_triton.window_labels
 
 
 def _reached(weights: Tensor) -> tuple[Tensor, Tensor]:
