@@ -153,6 +153,15 @@ def test_a_config_twice(tmp_path):
         read_measurements(files)
 
 
+def test_differing_segmentors_are_told(tmp_path):
+    records = [record(segmentor='Slide'), record(VIT, segmentor='Slide'), record(SEGNEXT, segmentor='Stock')]
+    sentence = describe_conditions(read_measurements([write(tmp_path / 'a.json', *records)]),
+                                   {SEGNEXT: dict(Backbone='SegNeXt-S')})
+    assert sentence.endswith('20 synthetic images. SegNeXt-S in Stock; the others in Slide.')
+    sentence = describe_conditions(read_measurements([write(tmp_path / 'a.json', *records[:2])]))
+    assert sentence.endswith('20 synthetic images.')
+
+
 def test_conditions_are_told(tmp_path):
     assert describe_conditions(read_measurements([write(tmp_path / 'a.json', record(), record(VIT))])) == (
         'Measured on A <CPU> & more (2 threads), fp32, torch 2.15.0, batch size 1, protocol predict, '

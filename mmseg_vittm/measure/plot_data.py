@@ -31,6 +31,7 @@ class Measurement:
         fps: Images (crops) per second, from the median latency.
         fps_iqr: First and third quartile of it, where known.
         stages: Milliseconds of each of `STAGES` that took any.
+        segmentor: Class of the segmentor, where known.
     """
     file: str
     config: str
@@ -39,6 +40,7 @@ class Measurement:
     fps: float
     fps_iqr: tuple[float, float] | None
     stages: dict[str, float]
+    segmentor: str | None = None
 
     @property
     def stem(self) -> str:
@@ -100,7 +102,7 @@ def _measurement(record: object, place: str, file: str) -> Measurement:
     if conditions['device'] != 'cpu':
         conditions['threads'] = None
     return Measurement(file, record['config'], conditions, record['images'], record['fps'], quartiles,
-                       {key: stages[key] for key in STAGES if stages.get(key)})
+                       {key: stages[key] for key in STAGES if stages.get(key)}, record.get('segmentor'))
 
 
 def read_measurements(files: Sequence[str]) -> list[Measurement]:
@@ -226,8 +228,8 @@ def pareto_front(places: Sequence[tuple[float, float]]) -> list[int]:
     return sorted(front, key=lambda i: places[i])
 
 
-def describe_conditions(measurements: Sequence[Measurement]) -> str:
-    """Returns the sentence on how the measurements were made."""
+def describe_conditions(measurements: Sequence[Measurement], metadata: dict[str, dict] | None = None) -> str:
+    """Returns the sentence on how the measurements were made, and one on segmentors where they differ."""
     conditions = measurements[0].conditions
     counts = sorted({one.images for one in measurements})
     threads = f' ({conditions["threads"]} thread{"s" * (conditions["threads"] > 1)})' if conditions['threads'] else ''
@@ -236,4 +238,9 @@ def describe_conditions(measurements: Sequence[Measurement]) -> str:
              f'torch {conditions["torch"]}{", compiled" * conditions["compile"]}',
              f'batch size {conditions["batch_size"]}', f'protocol {conditions["protocol"]}',
              f'{" to ".join(map(str, counts[::max(len(counts) - 1, 1)]))} {what}']
-    return ', '.join(parts) + '.'
+    segmentors = {}
+    for one in measurements:
+        segmentors.setdefault(one.segmentor, []).append(display_name(one.stem, metadata or {}))
+    by_size = sorted(segmentors, key=lambda kind: len(segmentors[kind]))
+    mixed = [f'{", ".join(segmentors[kind])} in {kind}' for kind in by_size[:-1]] + [f'the others in {by_size[-1]}']
+    return ', '.join(parts) + '.' + f' {"; ".join(mixed)}.' * (len(by_size) > 1)

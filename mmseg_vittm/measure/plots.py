@@ -308,7 +308,7 @@ def draw_plots(files: Sequence[str], out: str, metafiles: Sequence[str | Path], 
         raise InputError(f'{", ".join(map(str, there))}: there already; give another folder or --overwrite')
     measurements, metadata = read_measurements(files), read_metafiles(metafiles)
     values = parse_mious(mious, [one.stem for one in measurements])
-    conditions = describe_conditions(measurements)
+    conditions = describe_conditions(measurements, metadata)
     bars = [(display_name(one.stem, metadata), one.stages) for one in measurements if one.stages]
     without = [one.stem for one in measurements if not one.stages]
     with matplotlib.style.context(['default', STYLE]):
