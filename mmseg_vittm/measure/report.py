@@ -72,7 +72,8 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
     backbone, in the head and after it.
     """
     unit = 'crops/s' if records[0]['protocol'] == 'throughput' else 'FPS'
-    speed, cost = Table(), Table()
+    speed = Table(caption='by the median time and by the mean; 95th percentile; ratio to the first config')
+    cost = Table(caption='million parameters; windows per image; memory at the peak; ms in backbone, head, after it')
     for result in (speed, cost):
         result.add_column('config', overflow='fold', min_width=16)
     for title in (unit, 'by mean', 'ms', 'ms p95', 'ratio', 'quartiles'):
