@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Measures the configs of benchmarks/configs.txt on this machine's CPU, in turns, and draws the results:
-# benchmarks/run_cpu.sh [--overwrite]. As the configs are, and all with MMSegmentation's own EncoderDecoder (stock).
+# Measures the configs of benchmarks/configs.txt on this machine's CPU, each in MMSegmentation's EncoderDecoder and in
+# SlideSegmentor, all in turns, and draws the results: benchmarks/run_cpu.sh [--overwrite].
 # About a quarter of an hour on two cores; IMAGES=N (20) sets how many images.
+# Then the largest of them beside their matrix products alone.
 # Results go to OUT (default: benchmarks/NAME_OF_THE_CPU).
 set -euo pipefail
 DEVICE=cpu
 source "$(dirname "${BASH_SOURCE[0]}")/measure.sh"
 
-measure_and_draw predict_fp32 --images "${IMAGES:-20}" --warmup 1
-measure_and_draw predict_fp32_stock --images "${IMAGES:-20}" --warmup 1 --cfg-options model.type=EncoderDecoder
+measure_and_draw predict_fp32 --segmentor EncoderDecoder SlideSegmentor --images "${IMAGES:-20}" --warmup 1
+configs=(configs/segmenter_vit_b_ade20k.py configs/segmenter_vittm_b_ade20k.py)
+measure_and_draw products_fp32 --products --image-size 512 683 --images 10 --warmup 1

@@ -162,6 +162,16 @@ def test_differing_segmentors_are_told(tmp_path):
     assert sentence.endswith('20 synthetic images.')
 
 
+def test_a_config_in_several_segmentors(tmp_path):
+    records = [record(segmentor='Slide'), record(segmentor='Stock', fps=0.4), record(VIT, segmentor='Stock')]
+    measurements = read_measurements([write(tmp_path / 'a.json', *records)])
+    points = make_points(measurements, read_metafiles(METAFILES), {})
+    assert [point.name for point in points] == ['ViTTM-B(64, 64), Slide', 'ViTTM-B(64, 64), Stock', 'ViT-B/16']
+    assert describe_conditions(measurements).endswith('20 synthetic images.')
+    with pytest.raises(InputError, match='is there already'):
+        read_measurements([write(tmp_path / 'a.json', records[0], *records)])
+
+
 def test_conditions_are_told(tmp_path):
     assert describe_conditions(read_measurements([write(tmp_path / 'a.json', record(), record(VIT))])) == (
         'Measured on A <CPU> & more (2 threads), fp32, torch 2.15.0, batch size 1, protocol predict, '

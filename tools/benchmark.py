@@ -1,5 +1,6 @@
 """Measures the speed of configs through MMSegmentation, in turns: python tools/benchmark.py CONFIG [CONFIG ...]"""
 import argparse
+import copy
 
 import torch
 
@@ -49,6 +50,11 @@ def parse_args() -> argparse.Namespace:
                         help='the same image so many times in a batch (default: 1)')
     parser.add_argument('--throughput', action='store_true',
                         help='measure batches of random crops, forward only, instead of images')
+    parser.add_argument('--segmentor', nargs='+', metavar='TYPE',
+                        help="segmentor classes to run each config in, such as EncoderDecoder SlideSegmentor (default: "
+                        "the config's own)")
+    parser.add_argument('--products', action='store_true',
+                        help='also time the matrix products of backbone and head alone, their limit')
     parser.add_argument('--threads', type=positive, help="PyTorch's threads on the CPU")
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
@@ -57,6 +63,8 @@ def parse_args() -> argparse.Namespace:
         parser.error('--image-size is for synthetic images: leave out --data-root and --throughput')
     if args.data_root and args.throughput:
         parser.error('--throughput measures random crops: leave out --data-root')
+    if args.products and args.compile:
+        parser.error('--products looks into eager models: leave out --compile')
     if args.warmup < 0:
         parser.error(f'--warmup must be at least 0, got {args.warmup}')
     if args.images is None:
@@ -82,14 +90,17 @@ def main() -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = Settings(device, args.dtype, args.compile, args.batch_size, args.throughput, args.data_root is not None,
-                        args.image_size)
+                        args.image_size, args.products)
     console = open_console()
     subjects = []
     for path, checkpoint in zip(args.configs, checkpoints_of(args), strict=True):
         cfg = load_config(path, args.cfg_options, args.data_root)
         if settings.real:
             check_data(cfg, ('test_dataloader', ))
-        subjects.append(Subject(path, cfg, settings, checkpoint))
+        for kind in args.segmentor or [None]:
+            if kind is not None and 'model' in cfg:
+                cfg.model.type = kind
+            subjects.append(Subject(path, copy.deepcopy(cfg), settings, checkpoint))
     check_same_images([subject.source for subject in subjects], args.images)
     claim_file(args.json, args.overwrite)
     console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, {args.dtype}'

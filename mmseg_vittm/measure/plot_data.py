@@ -1,8 +1,9 @@
 """What the plots show: measurements of the benchmark's JSON files, joined with mIoUs of the metafiles."""
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -32,6 +33,7 @@ class Measurement:
         fps_iqr: First and third quartile of it, where known.
         stages: Milliseconds of each of `STAGES` that took any.
         segmentor: Class of the segmentor, where known.
+        variant: What to say after the name, of a config that is there in several segmentors.
     """
     file: str
     config: str
@@ -41,6 +43,7 @@ class Measurement:
     fps_iqr: tuple[float, float] | None
     stages: dict[str, float]
     segmentor: str | None = None
+    variant: str = ''
 
     @property
     def stem(self) -> str:
@@ -133,10 +136,12 @@ def read_measurements(files: Sequence[str]) -> list[Measurement]:
             if ours != theirs:
                 raise InputError(f'{other.file}: {other.config} was measured with {key} {theirs!r}, but {first.config} '
                                  f'of {first.file} with {ours!r}; draw them in figures of their own')
-        if other.stem in seen:
-            raise InputError(f'{other.file}: {other.stem} is there already, in {seen[other.stem]}; leave one out')
-        seen[other.stem] = other.file
-    return measurements
+        key = other.stem, other.segmentor
+        if key in seen:
+            raise InputError(f'{other.file}: {other.stem} is there already, in {seen[key]}; leave one out')
+        seen[key] = other.file
+    often = Counter(one.stem for one in measurements)
+    return [replace(one, variant=f', {one.segmentor}') if often[one.stem] > 1 else one for one in measurements]
 
 
 def read_metafiles(files: Sequence[str | Path]) -> dict[str, dict]:
@@ -208,7 +213,8 @@ def make_points(measurements: Sequence[Measurement], metadata: dict[str, dict], 
             continue
         publisher = None if one.stem in mious else known.get('Published By', 'publisher not named')
         family = known['Backbone'].split('-')[0] if 'Backbone' in known else 'other'
-        points.append(Point(display_name(one.stem, metadata), family, one.fps, miou, publisher, one.fps_iqr))
+        name = display_name(one.stem, metadata) + one.variant
+        points.append(Point(name, family, one.fps, miou, publisher, one.fps_iqr))
     remedy = f'give --miou {" ".join(f"{stem}=VALUE" for stem in without)}'
     if not points:
         raise InputError(f'no mIoU is known of {", ".join(without)}; {remedy}')
@@ -241,6 +247,8 @@ def describe_conditions(measurements: Sequence[Measurement], metadata: dict[str,
     segmentors = {}
     for one in measurements:
         segmentors.setdefault(one.segmentor, []).append(display_name(one.stem, metadata or {}))
+    if any(one.variant for one in measurements):
+        segmentors = {None: []}  # the names say it
     by_size = sorted(segmentors, key=lambda kind: len(segmentors[kind]))
     mixed = [f'{", ".join(segmentors[kind])} in {kind}' for kind in by_size[:-1]] + [f'the others in {by_size[-1]}']
     return ', '.join(parts) + '.' + f' {"; ".join(mixed)}.' * (len(by_size) > 1)

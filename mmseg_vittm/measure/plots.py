@@ -309,7 +309,7 @@ def draw_plots(files: Sequence[str], out: str, metafiles: Sequence[str | Path], 
     measurements, metadata = read_measurements(files), read_metafiles(metafiles)
     values = parse_mious(mious, [one.stem for one in measurements])
     conditions = describe_conditions(measurements, metadata)
-    bars = [(display_name(one.stem, metadata), one.stages) for one in measurements if one.stages]
+    bars = [(display_name(one.stem, metadata) + one.variant, one.stages) for one in measurements if one.stages]
     without = [one.stem for one in measurements if not one.stages]
     with matplotlib.style.context(['default', STYLE]):
         protocol = measurements[0].conditions['protocol']

@@ -25,7 +25,8 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
     Times are per batch in milliseconds, fps per image: `fps` from the median time, `fps_mean` from the sum of all, as
     the paper's. `ratio_to_first` is the median over the images of the first config's time over this one's on the
     same image, in the same round; `..._iqr` are quartiles. `stages_ms` divides the median time by each stage's share of
-    the time of all calls. `gflops` are 1e9 multiply-adds of the network, all windows of an
+    the time of all calls. `network_over_products` is the time of backbone and head over that of their matrix products
+    alone, in the same round. `gflops` are 1e9 multiply-adds of the network, all windows of an
     image, attention included. `peak_memory_mb` is in MiB.
     """
     settings = subject.settings
@@ -34,6 +35,7 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
     median, batch = float(np.median(seconds)), settings.batch_size
     spent = {name: sum(call.stages[name] for call in subject.calls) for name in STAGES}
     stages = {name: 1000 * median * spent[name] / sum(spent.values()) for name in STAGES}
+    products = sum(call.products for call in subject.calls) if settings.products else None
     if not subject.calls[0].shapes:  # a segmentor of another make, which does not call its backbone
         stages = dict.fromkeys(STAGES)
     return dict(
@@ -44,6 +46,7 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
         latency_ms_median=1000 * median, latency_ms_p95=1000 * float(np.percentile(seconds, 95)),
         ratio_to_first=float(np.median(ratios)), params_m=subject.parameters / 1e6, gflops=subject.gflops(),
         peak_memory_mb=subject.peak_memory_mb, stages_ms=stages,
+        network_over_products=(spent['backbone'] + spent['head']) / products if products else None,
         ratio_to_first_iqr=quartiles(ratios), fps_iqr=quartiles(batch / seconds),
         latency_ms_iqr=quartiles(1000 * seconds),
         image_sizes={'{} x {}'.format(*size): count for size, count in subject.inputs.most_common()},
@@ -72,18 +75,23 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
     backbone, in the head and after it.
     """
     unit = 'crops/s' if records[0]['protocol'] == 'throughput' else 'FPS'
+    products = any(row['network_over_products'] for row in records)
     speed = Table(caption='by the median time and by the mean; 95th percentile; ratio to the first config')
-    cost = Table(caption='million parameters; windows per image; memory at the peak; ms in backbone, head, after it')
+    cost = Table(caption='million parameters; windows per image; memory at the peak; ms in backbone, head, after it'
+                 + '; the network over its matrix products alone' * products)
     for result in (speed, cost):
         result.add_column('config', overflow='fold', min_width=16)
     for title in (unit, 'by mean', 'ms', 'ms p95', 'ratio', 'quartiles'):
         speed.add_column(title, justify='right')
-    for title in ('M par.', 'GFLOPs', 'wind.', 'MiB', 'ms bb.', 'head', 'after'):
+    for title in ('M par.', 'GFLOPs', 'wind.', 'MiB', 'ms bb.', 'head', 'after', *['/ prod.'] * products):
         cost.add_column(title, justify='right')
     for row in records:
         name, (low, high) = Path(row['config']).stem, row['ratio_to_first_iqr']
+        if len({other['segmentor'] for other in records if other['config'] == row['config']}) > 1:
+            name = f'{name} in {row["segmentor"]}'
         values = [row[key] for key in ('fps', 'fps_mean', 'latency_ms_median', 'latency_ms_p95')]
         speed.add_row(name, *map(number, values), f'{row["ratio_to_first"]:.2f}', f'{low:.2f}-{high:.2f}')
         values = [row[key] for key in ('params_m', 'gflops', 'windows_per_image', 'peak_memory_mb')]
-        cost.add_row(name, *map(number, (*values, *(row['stages_ms'][stage] for stage in STAGES))))
+        values += [row['stages_ms'][stage] for stage in STAGES] + [row['network_over_products']] * products
+        cost.add_row(name, *map(number, values))
     return speed, cost

@@ -2,6 +2,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -12,10 +13,14 @@ STAGES = ('backbone', 'head', 'post')
 
 @dataclass
 class Call:
-    """One timed call: seconds in all and by stage, and the shapes (N, C, H, W) that the backbone was given."""
+    """One timed call: seconds in all and by stage, and the shapes (N, C, H, W) that the backbone was given.
+
+    `products` are the seconds of its matrix products alone, where they were asked for.
+    """
     seconds: float
     stages: dict[str, float]
     shapes: list[tuple[int, ...]] = field(default_factory=list)
+    products: float | None = None
 
 
 def parts(segmentor: nn.Module) -> Iterator[tuple[nn.Module, str]]:
@@ -43,6 +48,7 @@ class StageTimer:
         self.segmentor, self.device = segmentor, device
         self._marks: list[tuple] = []
         self._shapes: list[tuple[int, ...]] = []
+        self._around: AbstractContextManager = nullcontext()
         for module, stage in parts(segmentor):
             self._wrap(module, stage)
 
@@ -54,7 +60,8 @@ class StageTimer:
             if is_backbone and args:
                 self._shapes.append(tuple(args[0].shape))
             start = self._mark()
-            out = forward(*args, **kwargs)
+            with self._around:
+                out = forward(*args, **kwargs)
             self._marks.append((stage, start, self._mark()))
             return out
 
@@ -69,6 +76,14 @@ class StageTimer:
 
     def _seconds(self, start, end) -> float:
         return start.elapsed_time(end) / 1000 if self.device.type == 'cuda' else end - start
+
+    def record(self, recorder: AbstractContextManager, call: Callable[[], object]) -> None:
+        """Makes a call of the segmentor, untimed, with a context around its backbone, neck and heads alone."""
+        self._around = recorder
+        try:
+            call()
+        finally:
+            self._around = nullcontext()
 
     def time(self, call: Callable[[], object]) -> Call:
         """Times a call of the segmentor between two synchronisations with the device."""

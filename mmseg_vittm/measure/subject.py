@@ -1,6 +1,7 @@
 """A config under measurement: its segmentor, what it is measured on, and the calls so far."""
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from .complexity import count_parameters, meta_copy, multiply_adds
 from .conditions import autocast
 from .images import Crops, Images
 from .memory import peak_memory
+from .products import ProductRecorder, product_seconds
 from .stages import Call, StageTimer, parts
 
 
@@ -29,6 +31,7 @@ class Settings:
     throughput: bool = False
     real: bool = False
     image_size: tuple[int, int] | None = None
+    products: bool = False
 
 
 def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
@@ -81,6 +84,7 @@ class Subject:
         self.inputs: Counter[tuple[int, int]] = Counter()
         self.largest = (0, 0)  # pixels of the largest input so far, and its item
         self.peak_memory_mb: float | None = None
+        self._recorded: dict[tuple, ProductRecorder] = {}
 
     @torch.no_grad()
     def run(self, index: int, keep: bool = True) -> Call:
@@ -90,9 +94,15 @@ class Subject:
             InputError: The image cannot be prepared, or the model fails on it.
         """
         inputs, data_samples = self.source.prepare(index, self.model)
+
+        def predict():
+            return self.model(inputs, data_samples, mode=self.source.mode)
+
         try:
             with autocast(self.settings.dtype, self.settings.device):
-                call = self.timer.time(lambda: self.model(inputs, data_samples, mode=self.source.mode))
+                call = self.timer.time(predict)
+                if self.settings.products:
+                    call.products = product_seconds(self._products(call.shapes, predict), self.settings.device)
         except RuntimeError as error:
             raise InputError(f'{self.path}: the model fails on {self.source.name(index)}, an input of '
                              f'{tuple(inputs.shape)} ({error})') from error
@@ -101,6 +111,15 @@ class Subject:
             self.inputs[tuple(inputs.shape[2:])] += 1
             self.largest = max(self.largest, (inputs.numel(), index))
         return call
+
+    def _products(self, shapes: list[tuple[int, ...]], predict: Callable[[], object]) -> ProductRecorder:
+        """Returns the products of backbone and head for inputs of these shapes, noted once and run once."""
+        key = tuple(shapes)
+        if key not in self._recorded:
+            recorder = self._recorded[key] = ProductRecorder(self.model)
+            self.timer.record(recorder, predict)
+            product_seconds(recorder, self.settings.device)
+        return self._recorded[key]
 
     @torch.no_grad()
     def measure_memory(self) -> None:
