@@ -58,9 +58,9 @@ def count_config(args: argparse.Namespace, console: Console) -> list[dict]:
     size = tuple(args.size) if args.size else Crops(cfg, 1).size
     try:
         records, groups = count_parts(args.config, cfg, size)
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f'{args.config} at {size[0]} x {size[1]}: the model fails ({error}); give another --size'
-                         ) from error
+    except (AttributeError, RuntimeError, ValueError) as error:
+        raise InputError(f'{args.config} at {size[0]} x {size[1]}: the model cannot be counted ({error}); give another '
+                         '--size, or a model with a backbone and a decode head') from error
     console.print(groups, summary(records))
     console.print('GFLOPs are 1e9 multiply-adds of every matrix product and convolution, those in attention too; '
                   "fvcore's, the paper's protocol, leave out fused attention and add norms and interpolations. Test "

@@ -18,7 +18,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 UNUSED = 'auxiliary_head'  # trains only
-OUTSIDE = '(outside modules)'
 
 
 def count_parameters(model: nn.Module) -> int:

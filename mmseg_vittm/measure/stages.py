@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from .conditions import synchronize
+
 STAGES = ('backbone', 'head', 'post')
 
 
@@ -88,13 +90,11 @@ class StageTimer:
     def time(self, call: Callable[[], object]) -> Call:
         """Times a call of the segmentor between two synchronisations with the device."""
         self._marks, self._shapes = [], []
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
+        synchronize(self.device)
         begin, start = time.perf_counter(), self._mark()
         call()
         end = self._mark()
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
+        synchronize(self.device)
         seconds = time.perf_counter() - begin
         stages = dict.fromkeys(STAGES, 0.0)
         for stage, first, last in self._marks:
