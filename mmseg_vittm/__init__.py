@@ -6,7 +6,7 @@ MMSegmentation is not installed, the encoder (`mmseg_vittm.vittm`) is there all 
 from .stack import HINT, stack_installed
 from .version import __version__
 
-_REGISTERED = ('ViTTM', 'ViTBackbone', 'SlideSegmentor', 'SlideTTAModel', 'ToyScenes')
+_REGISTERED = ('ViTTM', 'ViTBackbone', 'SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'optimize')
 
 if stack_installed():
     from torch.serialization import add_safe_globals
@@ -15,6 +15,7 @@ if stack_installed():
     from .backbone import ViTTM
     from .baselines import ViTBackbone
     from .datasets import ToyScenes
+    from .fast_path import optimize
     from .segmentor import SlideSegmentor, SlideTTAModel
     from .weight_files import mmengine_safe_globals
 
@@ -26,4 +27,4 @@ else:
             raise ImportError(HINT)
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
-__all__ = ['SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'ViTBackbone', 'ViTTM', '__version__']
+__all__ = ['SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'ViTBackbone', 'ViTTM', '__version__', 'optimize']

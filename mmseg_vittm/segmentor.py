@@ -47,7 +47,7 @@ class SlideSegmentor(EncoderDecoder):
             The data samples with `pred_sem_seg` (1, H, W), and `seg_logits` (C, H, W) with `with_logits`, both in
             the original size.
         """
-        if not self._is_linear_after_head():
+        if not self.is_linear_after_head():
             return super().predict(inputs, data_samples)
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
@@ -60,7 +60,19 @@ class SlideSegmentor(EncoderDecoder):
             self._finish(sample, low, rows, cols)
         return data_samples
 
-    def _is_linear_after_head(self) -> bool:
+    def network(self, windows: Tensor) -> Tensor:
+        """Returns the logits (N, C, h, w) of windows (N, 3, H, W) at the head's resolution; `optimize` replaces it."""
+        return self.decode_head.forward(self.extract_feat(windows))
+
+    def windows_together(self, crop: Size, device: torch.device) -> int:
+        """Returns how many windows of a size, (height, width), go through the network together on a device."""
+        pixels = PIXELS_TOGETHER.get(device.type, PIXELS_TOGETHER['cuda'])
+        return self.test_cfg.get('window_batch') or max(1, pixels // math.prod(crop))
+
+    def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
+        return self.network(inputs)
+
+    def is_linear_after_head(self) -> bool:
         """Whether `predict` of the decode head is its forward pass and a bilinear resize."""
         kind = type(self.decode_head)
         return (issubclass(kind, BaseDecodeHead) and kind.predict is BaseDecodeHead.predict
@@ -80,13 +92,12 @@ class SlideSegmentor(EncoderDecoder):
     def _low_logits(self, inputs: Tensor, starts: tuple, crop: Size) -> Tensor:
         """Runs the network on all windows; returns (B, C, Ky, Kx), the cells of an axis's windows in a row."""
         places = [(image, top, left) for image in range(len(inputs)) for top in starts[0] for left in starts[1]]
-        default = PIXELS_TOGETHER.get(inputs.device.type, PIXELS_TOGETHER['cuda']) // math.prod(crop)
-        together = self.test_cfg.get('window_batch') or max(1, default)
+        together = self.windows_together(crop, inputs.device)
         logits = []
         for first in range(0, len(places), together):
             windows = torch.stack([inputs[image, :, top:top + crop[0], left:left + crop[1]]
                                    for image, top, left in places[first:first + together]])
-            logits.append(self.decode_head.forward(self.extract_feat(windows)))
+            logits.append(self.network(windows))
         low = torch.cat(logits).unflatten(0, (len(inputs), len(starts[0]), len(starts[1])))
         return low.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 

@@ -130,7 +130,7 @@ def test_wrong_values(changes, tmp_path):
 
 
 @pytest.mark.parametrize('changes', [
-    dict(device='mps:0'), dict(device_name='B'), dict(threads=4), dict(dtype='bf16'), dict(compile=True),
+    dict(device='mps:0'), dict(device_name='B'), dict(threads=4),
     dict(torch='2.9.1'), dict(batch_size=8), dict(protocol='throughput')])
 def test_measurements_that_cannot_be_compared(changes, tmp_path):
     files = [write(tmp_path / 'a.json', record()), write(tmp_path / 'b.json', record(VIT, **changes))]

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 from tiny_models import ROOT
-from tool_runs import error_of, logged, run_tool, write_config
+from tool_runs import error_of, logged, logged_scores, run_tool, write_config
 
 from mmseg_vittm.engine.command import set_aside_earlier_run
 from mmseg_vittm.engine.configs import load_config, set_data_root
@@ -79,13 +79,6 @@ def test_test_scores_writes_labels_and_pictures(run, tmp_path):
     assert scores[0] == scores[1]
     training = [entry['mIoU'] for entry in logged(run['work']) if 'mIoU' in entry]
     assert scores[0]['mIoU'] == training[-1]
-
-
-def logged_scores(work) -> dict:
-    import json
-    newest = max(work.glob('2*/2*.json'))
-    scores = json.loads(newest.read_text().splitlines()[-1])
-    return {name: scores[name] for name in ('mIoU', 'aAcc', 'mAcc')}
 
 
 def test_test_time_augmentation(run, tmp_path):

@@ -76,6 +76,13 @@ def logged(work_dir: Path) -> list[dict]:
     return [json.loads(line) for line in newest.read_text().splitlines()]
 
 
+def logged_scores(work_dir: Path) -> dict:
+    """What the newest test run in a work dir scored, in percent."""
+    newest = max(work_dir.glob('2*/2*.json'))
+    scores = json.loads(newest.read_text().splitlines()[-1])
+    return {name: scores[name] for name in ('mIoU', 'aAcc', 'mAcc')}
+
+
 def losses(work_dir: Path) -> list[float]:
     """The losses that the newest run in a work dir logged."""
     return [entry['loss'] for entry in logged(work_dir) if 'loss' in entry]

@@ -1,20 +1,22 @@
 """Measures the speed of configs through MMSegmentation, in turns: python tools/benchmark.py CONFIG [CONFIG ...]"""
 import argparse
 import copy
+import dataclasses
 
 import torch
 
 import mmseg_vittm  # noqa: F401  (registers)
-from mmseg_vittm.engine.command import add_config_options, run
+from mmseg_vittm.engine.command import add_config_options, add_speed_options, run
 from mmseg_vittm.engine.configs import check_data, load_config
 from mmseg_vittm.errors import InputError
-from mmseg_vittm.measure.conditions import DTYPES, device_name, resolve_device, set_precision
+from mmseg_vittm.measure.conditions import device_name, resolve_device
 from mmseg_vittm.measure.images import check_same_images
 from mmseg_vittm.measure.interleaved import measure
 from mmseg_vittm.measure.progress import Reporter, open_console
 from mmseg_vittm.measure.records import claim_file, write_records
 from mmseg_vittm.measure.report import record, tables
 from mmseg_vittm.measure.subject import Settings, Subject
+from mmseg_vittm.precision import DTYPES, check_dtype
 
 
 def positive(text: str) -> int:
@@ -31,7 +33,8 @@ def parse_args() -> argparse.Namespace:
         description="Measures frames per second of configs through MMSegmentation by the protocol of the ViTTM paper's "
         "Table 6: model(inputs, data_samples, mode='predict') between two device synchronisations, so with the "
         'windows, the resize of the logits and the argmax, without loading and normalising; batch 1, float32, eager, '
-        'unless told otherwise. Several configs take turns, image by image. Any MMSegmentation config will do.')
+        'unless told otherwise. Several configs take turns, image by image. Any MMSegmentation config will do; a '
+        'SlideSegmentor is run as mmseg_vittm.optimize makes it.')
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files; ratios are to the first')
     add_config_options(parser)
     parser.add_argument('--checkpoint', nargs='+', metavar='FILE',
@@ -43,16 +46,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--repeat', type=positive, default=1, help='rounds over the images')
     parser.add_argument('--warmup', type=int, default=5, help='images before those that count (default: 5)')
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: the GPU if there is one)')
-    parser.add_argument('--dtype', choices=sorted(DTYPES), default='fp32',
-                        help='fp32, tf32 for its matrix products and convolutions, or bf16 and fp16 by autocast')
-    parser.add_argument('--compile', action='store_true', help='torch.compile backbone and decode head')
+    add_speed_options(parser)
     parser.add_argument('--batch-size', type=positive, default=1,
                         help='the same image so many times in a batch (default: 1)')
     parser.add_argument('--throughput', action='store_true',
                         help='measure batches of random crops, forward only, instead of images')
-    parser.add_argument('--segmentor', nargs='+', metavar='TYPE',
-                        help="segmentor classes to run each config in, such as EncoderDecoder SlideSegmentor (default: "
-                        "the config's own)")
+    parser.add_argument('--segmentor', nargs='+', metavar='TYPE[:DTYPE][:compile]',
+                        help='segmentor classes to run each config in, with a dtype and compilation of their own where '
+                        "they have them: EncoderDecoder SlideSegmentor:bf16:compile (default: the config's own)")
     parser.add_argument('--products', action='store_true',
                         help='also time the matrix products of backbone and head alone, their limit')
     parser.add_argument('--threads', type=positive, help="PyTorch's threads on the CPU")
@@ -63,8 +64,6 @@ def parse_args() -> argparse.Namespace:
         parser.error('--image-size is for synthetic images: leave out --data-root and --throughput')
     if args.data_root and args.throughput:
         parser.error('--throughput measures random crops: leave out --data-root')
-    if args.products and args.compile:
-        parser.error('--products looks into eager models: leave out --compile')
     if args.warmup < 0:
         parser.error(f'--warmup must be at least 0, got {args.warmup}')
     if args.images is None:
@@ -82,29 +81,47 @@ def checkpoints_of(args: argparse.Namespace) -> list[str | None]:
     return [None if name == 'none' else name for name in args.checkpoint]
 
 
+def ways_to_run(args: argparse.Namespace, settings: Settings) -> list[tuple[str | None, Settings]]:
+    """Returns a segmentor class, None for the config's own, and settings per way in which each config is run."""
+    ways = []
+    for text in args.segmentor or ['']:
+        kind, *more = text.split(':')
+        own = {'compile': True} if 'compile' in more else {}
+        dtypes = [word for word in more if word != 'compile']
+        if len(dtypes) > 1 or any(word not in DTYPES for word in dtypes) or args.segmentor and not kind:
+            raise InputError(f'--segmentor {text}: give TYPE[:DTYPE][:compile] with a dtype of {sorted(DTYPES)}')
+        own |= {'dtype': dtypes[0]} if dtypes else {}
+        ways.append((kind or None, dataclasses.replace(settings, **own)))
+        check_dtype(ways[-1][1].dtype, settings.device)
+    if settings.products and any(way.compile for _, way in ways):
+        raise InputError('--products looks into eager models: leave out compile')
+    return ways
+
+
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
     device = resolve_device(args.device)
-    set_precision(args.dtype, device)
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = Settings(device, args.dtype, args.compile, args.batch_size, args.throughput, args.data_root is not None,
                         args.image_size, args.products)
+    ways = ways_to_run(args, settings)
     console = open_console()
     subjects = []
     for path, checkpoint in zip(args.configs, checkpoints_of(args), strict=True):
         cfg = load_config(path, args.cfg_options, args.data_root)
         if settings.real:
             check_data(cfg, ('test_dataloader', ))
-        for kind in args.segmentor or [None]:
+        for kind, way in ways:
             if kind is not None and 'model' in cfg:
                 cfg.model.type = kind
-            subjects.append(Subject(path, copy.deepcopy(cfg), settings, checkpoint))
+            subjects.append(Subject(path, copy.deepcopy(cfg), way, checkpoint))
     check_same_images([subject.source for subject in subjects], args.images)
     claim_file(args.json, args.overwrite)
-    console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, {args.dtype}'
-                  f'{", compiled" if args.compile else ", eager"}, batch {args.batch_size}\n'
+    formats = ' and '.join(dict.fromkeys(f'{way.dtype} {"compiled" if way.compile else "eager"}' for _, way in ways))
+    console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, {formats}, '
+                  f'batch {args.batch_size}\n'
                   + '\n'.join(sorted({subject.source.describe() for subject in subjects})), highlight=False)
     with Reporter(console, 'calls') as reporter:
         measure(subjects, args.images, args.warmup, args.repeat, reporter)

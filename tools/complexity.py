@@ -9,7 +9,7 @@ from mmseg_vittm.engine.command import add_config_options, run
 from mmseg_vittm.engine.configs import load_config
 from mmseg_vittm.errors import InputError
 from mmseg_vittm.measure import paper
-from mmseg_vittm.measure.conditions import device_name, resolve_device, set_precision
+from mmseg_vittm.measure.conditions import device_name, resolve_device
 from mmseg_vittm.measure.images import Crops
 from mmseg_vittm.measure.inventory import count_parts, summary
 from mmseg_vittm.measure.progress import Reporter, open_console
@@ -74,7 +74,6 @@ def rebuild_paper(args: argparse.Namespace, console: Console) -> list[dict]:
     numbers = list(paper.TABLES) if args.paper == 'all' else [int(args.paper)]
     rows = [row for number in numbers for row in paper.TABLES[number]]
     if args.latency:
-        set_precision('fp32', device)
         console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32, '
                       f'batch {args.batch_size}')
     batch_size = args.batch_size if args.latency else None

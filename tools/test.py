@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import mmseg_vittm  # noqa: F401  (registers the models)
-from mmseg_vittm.engine.command import add_config_options, run
+from mmseg_vittm.engine.command import add_config_options, add_speed_options, run
 from mmseg_vittm.engine.configs import check_data, load_config
 from mmseg_vittm.engine.launch import LAUNCHERS, prepare_launch
 from mmseg_vittm.engine.loading import StrictRunner, use_safe_loader
@@ -17,6 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help="checkpoint of the whole model: tools/train.py's .pth, or .safetensors")
     add_config_options(parser)
+    add_speed_options(parser)
     parser.add_argument('--work-dir', metavar='DIR', help='folder for logs (default: work_dirs/CONFIG)')
     parser.add_argument('--show-dir', metavar='DIR', help='write input, truth and prediction of every image here')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation: six scales, each flipped too')
@@ -38,6 +39,7 @@ def main() -> None:
     cfg.load_from, cfg.resume = args.checkpoint, False
     # A saved `state_dict` is the average already; swapping it in again would test a fresh copy of the model.
     cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', []) if hook.type != 'EMAHook']
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='OptimizeHook', dtype=args.dtype, compile=args.compile)]
     if args.show_dir:
         cfg.custom_hooks = [*cfg.custom_hooks, dict(type='PictureHook', show_dir=args.show_dir)]
     if args.out:

@@ -2,6 +2,7 @@
 from .. import mm  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .amp import CpuAmpOptimWrapper
 from .mean_loss_hook import MeanLossHook
+from .optimize_hook import OptimizeHook
 from .picture_hook import PictureHook
 
-__all__ = ['CpuAmpOptimWrapper', 'MeanLossHook', 'PictureHook']
+__all__ = ['CpuAmpOptimWrapper', 'MeanLossHook', 'OptimizeHook', 'PictureHook']

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 from ..errors import CheckpointError, InputError
+from ..precision import DTYPES
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +18,15 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
                         'ADEChallengeData2016')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='settings to change, such as train_cfg.max_iters=1000')
+
+
+def add_speed_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dtype` and `--compile` to the parser of a tool that predicts."""
+    parser.add_argument('--dtype', choices=sorted(DTYPES), default='fp32',
+                        help='fp32, tf32 for its matrix products and convolutions, or bf16 and fp16 by autocast '
+                        '(default: %(default)s)')
+    parser.add_argument('--compile', action='store_true', help='torch.compile the network: the first images take '
+                        'minutes; it pays on GPUs, hardly on CPUs')
 
 
 def run(main: Callable[[], None]) -> None:

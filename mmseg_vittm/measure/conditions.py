@@ -1,7 +1,6 @@
-"""The conditions of a measurement: device, precision and versions, set and named."""
+"""The conditions of a measurement: device and versions, set and named."""
 import platform
 import re
-from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import torch
 
 from ..errors import InputError
 
-DTYPES = {'fp32': torch.float32, 'tf32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 PACKAGES = ('torch', 'timm', 'mmengine', 'mmcv', 'mmsegmentation', 'onedl-mmengine', 'onedl-mmcv',
             'onedl-mmsegmentation')
 
@@ -51,26 +49,6 @@ def device_name(device: torch.device) -> str:
 def device_slug(device: torch.device) -> str:
     """Returns a device's name for files: `nvidia-h200`, `amd-epyc`."""
     return re.sub(r'[^a-z0-9]+', '-', re.sub(r'\((R|TM)\)', '', device_name(device)).lower()).strip('-')
-
-
-def set_precision(dtype: str, device: torch.device) -> None:
-    """Lets matrix products and convolutions of float32 tensors use TF32 for `'tf32'`, and not otherwise.
-
-    PyTorch's own default leaves convolutions on TF32; `'fp32'` here is float32 throughout.
-
-    Raises:
-        InputError: TF32 was asked for where there is none.
-    """
-    if dtype == 'tf32' and (device.type != 'cuda' or torch.cuda.get_device_capability(device) < (8, 0)):
-        raise InputError('--dtype tf32: only Nvidia GPUs from Ampere on have it; give fp32, bf16 or fp16')
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype == 'tf32'
-
-
-def autocast(dtype: str, device: torch.device) -> AbstractContextManager:
-    """Returns the context in which a float32 model computes in `dtype`: autocast for `'bf16'` and `'fp16'`."""
-    if DTYPES[dtype] is torch.float32:
-        return nullcontext()
-    return torch.autocast(device.type, dtype=DTYPES[dtype])
 
 
 def synchronize(device: torch.device) -> None:

@@ -1,7 +1,6 @@
 """What the plots show: measurements of the benchmark's JSON files, joined with mIoUs of the metafiles."""
 import json
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +9,12 @@ import yaml
 from mmengine.logging import MMLogger
 
 from ..errors import InputError
+from .records import variants
 from .stages import STAGES
 
 REMEDY = 'such files are written by tools/benchmark.py'
 # Records that differ in one of these cannot stand in one figure.
-CONDITIONS = ('device', 'device_name', 'threads', 'dtype', 'compile', 'torch', 'batch_size', 'protocol', 'source')
+CONDITIONS = ('device', 'device_name', 'threads', 'torch', 'batch_size', 'protocol', 'source')
 SPEED_UNITS = {'predict': 'images per second', 'throughput': 'crops per second'}
 
 LONGEST_NAME = 40  # characters; longer ones would leave the plots no room
@@ -33,7 +33,9 @@ class Measurement:
         fps_iqr: First and third quartile of it, where known.
         stages: Milliseconds of each of `STAGES` that took any.
         segmentor: Class of the segmentor, where known.
-        variant: What to say after the name, of a config that is there in several segmentors.
+        dtype: What it computes in.
+        compiled: Whether it is compiled.
+        variant: What to say after the name, where configs were run in several ways.
     """
     file: str
     config: str
@@ -43,6 +45,8 @@ class Measurement:
     fps_iqr: tuple[float, float] | None
     stages: dict[str, float]
     segmentor: str | None = None
+    dtype: str = 'fp32'
+    compiled: bool = False
     variant: str = ''
 
     @property
@@ -101,11 +105,11 @@ def _measurement(record: object, place: str, file: str) -> Measurement:
                              f'{REMEDY}')
     conditions = {key: record.get(key) for key in CONDITIONS}
     conditions['device'] = record['device'].split(':')[0]  # cuda:1 is as fast as cuda:0
-    conditions['compile'] = bool(record.get('compile'))
     if conditions['device'] != 'cpu':
         conditions['threads'] = None
     return Measurement(file, record['config'], conditions, record['images'], record['fps'], quartiles,
-                       {key: stages[key] for key in STAGES if stages.get(key)}, record.get('segmentor'))
+                       {key: stages[key] for key in STAGES if stages.get(key)}, record.get('segmentor'),
+                       record['dtype'], bool(record.get('compile')))
 
 
 def read_measurements(files: Sequence[str]) -> list[Measurement]:
@@ -136,12 +140,12 @@ def read_measurements(files: Sequence[str]) -> list[Measurement]:
             if ours != theirs:
                 raise InputError(f'{other.file}: {other.config} was measured with {key} {theirs!r}, but {first.config} '
                                  f'of {first.file} with {ours!r}; draw them in figures of their own')
-        key = other.stem, other.segmentor
+        key = other.stem, other.segmentor, other.dtype, other.compiled
         if key in seen:
             raise InputError(f'{other.file}: {other.stem} is there already, in {seen[key]}; leave one out')
         seen[key] = other.file
-    often = Counter(one.stem for one in measurements)
-    return [replace(one, variant=f', {one.segmentor}') if often[one.stem] > 1 else one for one in measurements]
+    texts = variants([(one.stem, one.segmentor, one.dtype, one.compiled) for one in measurements])
+    return [replace(one, variant=text) for one, text in zip(measurements, texts, strict=True)]
 
 
 def read_metafiles(files: Sequence[str | Path]) -> dict[str, dict]:
@@ -240,14 +244,15 @@ def describe_conditions(measurements: Sequence[Measurement], metadata: dict[str,
     counts = sorted({one.images for one in measurements})
     threads = f' ({conditions["threads"]} thread{"s" * (conditions["threads"] > 1)})' if conditions['threads'] else ''
     what = 'batches' if conditions['protocol'] == 'throughput' else f'{conditions["source"] or ""} images'.strip()
-    parts = [f'Measured on {conditions["device_name"]}{threads}', conditions['dtype'],
-             f'torch {conditions["torch"]}{", compiled" * conditions["compile"]}',
+    dtypes = ' and '.join(sorted({one.dtype for one in measurements}))
+    compiled = ', compiled' * all(one.compiled for one in measurements)
+    parts = [f'Measured on {conditions["device_name"]}{threads}', dtypes, f'torch {conditions["torch"]}{compiled}',
              f'batch size {conditions["batch_size"]}', f'protocol {conditions["protocol"]}',
              f'{" to ".join(map(str, counts[::max(len(counts) - 1, 1)]))} {what}']
     segmentors = {}
     for one in measurements:
         segmentors.setdefault(one.segmentor, []).append(display_name(one.stem, metadata or {}))
-    if any(one.variant for one in measurements):
+    if any(f', {one.segmentor}' in one.variant for one in measurements):
         segmentors = {None: []}  # the names say it
     by_size = sorted(segmentors, key=lambda kind: len(segmentors[kind]))
     mixed = [f'{", ".join(segmentors[kind])} in {kind}' for kind in by_size[:-1]] + [f'the others in {by_size[-1]}']

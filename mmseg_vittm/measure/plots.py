@@ -51,7 +51,7 @@ FAMILY_LOOKS = {'ViTTM': ('#d55e00', 'o'), 'ViT': ('#0072b2', 's'), 'SegFormer':
 OTHER_COLOURS, OTHER_MARKERS = ('#000000', '#e69f00', '#56b4e9', '#009e73', '#0072b2'), ('v', 'P', 'X', 'p')
 # Key in the records -> name, colour, hatch.
 STAGE_LOOKS = {'backbone': ('backbone', '#0072b2', ''), 'head': ('decode head', '#e69f00', '////'),
-          'post': ('after the head', '#a6a6a6', '....')}
+          'network': ('both in one graph', '#009e73', '\\\\\\\\'), 'post': ('after the head', '#a6a6a6', '....')}
 
 
 def _inches(figure: Figure, artist: Text | Legend) -> Place:

@@ -4,6 +4,7 @@ from mmengine.logging import MMLogger
 from rich.table import Table
 from torch import nn
 
+from ..precision import computing_in
 from .complexity import fvcore_multiply_adds
 from .paper import IMAGE_SIZE, TITLES, Row
 from .records import number
@@ -19,7 +20,7 @@ def latency(model: nn.Module, batch_size: int, device: torch.device) -> float | 
     from torch.utils.benchmark import Timer  # here, because importing it warns where there is no CUDA
     try:
         model, images = model.to(device), torch.randn(batch_size, 3, IMAGE_SIZE, IMAGE_SIZE, device=device)
-        with torch.no_grad():
+        with torch.no_grad(), computing_in('fp32', device):
             model(images)
             timer = Timer('model(images)', globals=dict(model=model, images=images),
                           num_threads=torch.get_num_threads())

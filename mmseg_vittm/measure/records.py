@@ -32,6 +32,21 @@ def write_records(path: str, records: Sequence[dict]) -> None:
     Path(path).write_text(json.dumps(list(records), indent=1) + '\n', encoding='utf-8')
 
 
+def variants(runs: Sequence[tuple[str, str | None, str, bool]]) -> list[str]:
+    """Returns what to say after a config's name to tell runs apart: '', or such as ', SlideSegmentor, bf16, compiled'.
+
+    Args:
+        runs: Config, segmentor, dtype, and whether it is compiled, per run.
+    """
+    dtypes, compiled = ({run[i] for run in runs} for i in (2, 3))
+    texts = []
+    for config, segmentor, dtype, is_compiled in runs:
+        several = len({other[1] for other in runs if other[0] == config}) > 1
+        words = [segmentor] * several + [dtype] * (len(dtypes) > 1) + ['compiled'] * (is_compiled and len(compiled) > 1)
+        texts.append(''.join(f', {word}' for word in words))
+    return texts
+
+
 def number(value: float | None) -> str:
     """Returns a number with three digits, or more before the point; a dash for None."""
     if value is None:

@@ -8,7 +8,7 @@ import torch
 from rich.table import Table
 
 from .conditions import device_name, versions
-from .records import number
+from .records import number, variants
 from .stages import STAGES
 from .subject import Subject
 
@@ -25,9 +25,10 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
     Times are per batch in milliseconds, fps per image: `fps` from the median time, `fps_mean` from the sum of all, as
     the paper's. `ratio_to_first` is the median over the images of the first config's time over this one's on the
     same image, in the same round; `..._iqr` are quartiles. `stages_ms` divides the median time by each stage's share of
-    the time of all calls. `network_over_products` is the time of backbone and head over that of their matrix products
-    alone, in the same round. `gflops` are 1e9 multiply-adds of the network, all windows of an
-    image, attention included. `peak_memory_mb` is in MiB.
+    the time of all calls; in a compiled SlideSegmentor backbone and head are one, the network.
+    `network_over_products` is the time of backbone and head over that of their matrix products alone, in the same
+    round. `gflops` are 1e9 multiply-adds of the network, all windows of an image, attention included.
+    `peak_memory_mb` is in MiB.
     """
     settings = subject.settings
     seconds = np.array([call.seconds for call in subject.calls])
@@ -35,9 +36,13 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
     median, batch = float(np.median(seconds)), settings.batch_size
     spent = {name: sum(call.stages[name] for call in subject.calls) for name in STAGES}
     stages = {name: 1000 * median * spent[name] / sum(spent.values()) for name in STAGES}
+    if stages['network']:
+        stages.update(backbone=None, head=None)
+    else:
+        stages.pop('network')
     products = sum(call.products for call in subject.calls) if settings.products else None
     if not subject.calls[0].shapes:  # a segmentor of another make, which does not call its backbone
-        stages = dict.fromkeys(STAGES)
+        stages = dict.fromkeys(stages)
     return dict(
         config=subject.path, device=str(settings.device), dtype=settings.dtype, compile=settings.compile,
         torch=torch.__version__, batch_size=batch, images=images,
@@ -72,12 +77,13 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
 
     Speed: by the median and the mean time, milliseconds and their 95th percentile, ratio to the first config and its
     quartiles. Cost: parameters (millions), GFLOPs, windows per image, memory at the peak (MiB), milliseconds in the
-    backbone, in the head and after it.
+    backbone, in the head and after it; of a compiled network, which is both in one, under the backbone.
     """
     unit = 'crops/s' if records[0]['protocol'] == 'throughput' else 'FPS'
     products = any(row['network_over_products'] for row in records)
     speed = Table(caption='by the median time and by the mean; 95th percentile; ratio to the first config')
     cost = Table(caption='million parameters; windows per image; memory at the peak; ms in backbone, head, after it'
+                 + ' (compiled: both under bb.)' * any(row['stages_ms'].get('network') for row in records)
                  + '; the network over its matrix products alone' * products)
     for result in (speed, cost):
         result.add_column('config', overflow='fold', min_width=16)
@@ -85,13 +91,14 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
         speed.add_column(title, justify='right')
     for title in ('M par.', 'GFLOPs', 'wind.', 'MiB', 'ms bb.', 'head', 'after', *['/ prod.'] * products):
         cost.add_column(title, justify='right')
-    for row in records:
-        name, (low, high) = Path(row['config']).stem, row['ratio_to_first_iqr']
-        if len({other['segmentor'] for other in records if other['config'] == row['config']}) > 1:
-            name = f'{name} in {row["segmentor"]}'
+    runs = [(row['config'], row['segmentor'], row['dtype'], row['compile']) for row in records]
+    for row, variant in zip(records, variants(runs), strict=True):
+        name, (low, high) = Path(row['config']).stem + variant, row['ratio_to_first_iqr']
         values = [row[key] for key in ('fps', 'fps_mean', 'latency_ms_median', 'latency_ms_p95')]
         speed.add_row(name, *map(number, values), f'{row["ratio_to_first"]:.2f}', f'{low:.2f}-{high:.2f}')
         values = [row[key] for key in ('params_m', 'gflops', 'windows_per_image', 'peak_memory_mb')]
-        values += [row['stages_ms'][stage] for stage in STAGES] + [row['network_over_products']] * products
+        stages = row['stages_ms']
+        values += [stages.get('network') or stages['backbone'], stages['head'], stages['post']]
+        values += [row['network_over_products']] * products
         cost.add_row(name, *map(number, values))
     return speed, cost

@@ -10,7 +10,7 @@ from torch import nn
 
 from .conditions import synchronize
 
-STAGES = ('backbone', 'head', 'post')
+STAGES = ('backbone', 'head', 'network', 'post')  # the network where backbone and head are one graph
 
 
 @dataclass
@@ -26,7 +26,14 @@ class Call:
 
 
 def parts(segmentor: nn.Module) -> Iterator[tuple[nn.Module, str]]:
-    """Yields a segmentor's backbone, neck and decode heads, those that it has, each with its stage."""
+    """Yields a segmentor's backbone, neck and decode heads, those that it has, each with its stage.
+
+    Of a compiled `FastNetwork`, which is all of them in one, it yields that alone.
+    """
+    network = getattr(segmentor, 'network', None)
+    if getattr(network, 'options', None):
+        yield network, 'network'
+        return
     for name, stage in (('backbone', 'backbone'), ('neck', 'backbone'), ('decode_head', 'head')):
         module = getattr(segmentor, name, None)
         if isinstance(module, nn.ModuleList):  # a cascade's heads
@@ -55,11 +62,12 @@ class StageTimer:
             self._wrap(module, stage)
 
     def _wrap(self, module: nn.Module, stage: str) -> None:
-        forward, is_backbone = module.forward, module is getattr(self.segmentor, 'backbone', None)
+        forward = module.forward
+        sees_inputs = stage == 'network' or module is getattr(self.segmentor, 'backbone', None)
 
         @functools.wraps(forward)
         def timed(*args, **kwargs):
-            if is_backbone and args:
+            if sees_inputs and args:
                 self._shapes.append(tuple(args[0].shape))
             start = self._mark()
             with self._around:
@@ -99,5 +107,5 @@ class StageTimer:
         stages = dict.fromkeys(STAGES, 0.0)
         for stage, first, last in self._marks:
             stages[stage] += self._seconds(first, last)
-        stages['post'] = max(0.0, self._seconds(start, end) - stages['backbone'] - stages['head'])
+        stages['post'] = max(0.0, self._seconds(start, end) - sum(stages.values()))
         return Call(seconds, stages, list(self._shapes))

@@ -13,8 +13,9 @@ from torch import nn
 
 from ..engine.loading import load_model
 from ..errors import CheckpointError, InputError
+from ..fast_path import is_optimizable, optimize
+from ..precision import computing_in
 from .complexity import count_parameters, meta_copy, multiply_adds
-from .conditions import autocast
 from .images import Crops, Images
 from .memory import peak_memory
 from .products import ProductRecorder, product_seconds
@@ -23,7 +24,7 @@ from .stages import Call, StageTimer, parts
 
 @dataclass(frozen=True)
 class Settings:
-    """How every config of a run is measured: what `tools/benchmark.py` was told."""
+    """How a config is measured: what `tools/benchmark.py` was told."""
     device: torch.device
     dtype: str = 'fp32'
     compile: bool = False
@@ -57,7 +58,7 @@ def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
 
 
 class Subject:
-    """One config under measurement.
+    """One config under measurement; a SlideSegmentor is optimized, any other is run as it is.
 
     Args:
         path: The config as the user named it.
@@ -77,7 +78,9 @@ class Subject:
             cfg, settings.real, settings.batch_size, settings.image_size)
         self.blueprint = meta_copy(self.model)  # to count with: the model itself is about to be wrapped
         self.model.to(settings.device)
-        if settings.compile:
+        if is_optimizable(self.model):
+            optimize(self.model, settings.dtype, settings.compile)
+        elif settings.compile:
             compile_parts(self.model)
         self.timer = StageTimer(self.model, settings.device)
         self.calls: list[Call] = []
@@ -99,7 +102,7 @@ class Subject:
             return self.model(inputs, data_samples, mode=self.source.mode)
 
         try:
-            with autocast(self.settings.dtype, self.settings.device):
+            with computing_in(self.settings.dtype, self.settings.device):
                 call = self.timer.time(predict)
                 if self.settings.products:
                     call.products = product_seconds(self._products(call.shapes, predict), self.settings.device)
@@ -125,7 +128,7 @@ class Subject:
     def measure_memory(self) -> None:
         """Measures the peak memory of the largest of the items so far, apart from the times."""
         inputs, data_samples = self.source.prepare(self.largest[1], self.model)
-        with autocast(self.settings.dtype, self.settings.device):
+        with computing_in(self.settings.dtype, self.settings.device):
             self.peak_memory_mb = peak_memory(
                 self.model, lambda: self.model(inputs, data_samples, mode=self.source.mode), self.settings.device)
 

@@ -8,19 +8,30 @@ import torch.nn.functional as F
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-
-def split_heads(tokens: Tensor, num_heads: int) -> Tensor:
-    """Splits channels into attention heads: (B, N, heads * c) to (B, heads, N, c)."""
-    batch, length, dims = tokens.shape
-    return tokens.reshape(batch, length, num_heads, dims // num_heads).transpose(1, 2)
+from ..ops import linear_attention, merge_heads, split_heads
+from .shared_input import SharedInput
 
 
-def merge_heads(tokens: Tensor) -> Tensor:
-    """Undoes `split_heads`: (B, heads, N, c) to (B, N, heads * c)."""
-    return tokens.transpose(1, 2).flatten(2)
+class KeyValueHead(nn.Module):
+    """Queries of the target, keys and values of the source: what the attention heads share.
+
+    Args:
+        embed_dims: Width C of both streams, and of values.
+        num_heads: Attention heads.
+        latent_dims: Width c of queries and keys, a multiple of `num_heads`.
+    """
+    fixes_targets = False
+
+    def __init__(self, embed_dims: int, num_heads: int, latent_dims: int):
+        super().__init__()
+        self.num_heads = num_heads
+        self.q = nn.Linear(embed_dims, latent_dims)
+        self.k = nn.Linear(embed_dims, latent_dims)
+        self.v = nn.Linear(embed_dims, embed_dims)
+        self.keys_and_values = SharedInput(self.k, self.v)
 
 
-class LinearAttentionHead(nn.Module):
+class LinearAttentionHead(KeyValueHead):
     """Linear attention with the feature map phi(x) = 1 + elu(x): the paper's default, linear in both lengths.
 
     There is no output projection: the authors' checkpoints carry an unused one, dropped when they are loaded.
@@ -31,26 +42,17 @@ class LinearAttentionHead(nn.Module):
         latent_dims: Width c of queries and keys, a multiple of `num_heads`.
         num_targets: Ignored; any number of target tokens is fine.
     """
-    fixes_targets = False
 
     def __init__(self, embed_dims: int, num_heads: int, latent_dims: int, num_targets: int):
-        super().__init__()
-        self.num_heads = num_heads
-        self.q = nn.Linear(embed_dims, latent_dims)
-        self.k = nn.Linear(embed_dims, latent_dims)
-        self.v = nn.Linear(embed_dims, embed_dims)
+        super().__init__(embed_dims, num_heads, latent_dims)
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
         """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
-        q = split_heads(1 + F.elu(self.q(target)), self.num_heads)  # (B, heads, Nt, c)
-        k = split_heads(1 + F.elu(self.k(source)), self.num_heads)  # (B, heads, Ns, c)
-        v = split_heads(self.v(source), self.num_heads)  # (B, heads, Ns, C / heads)
-        out = q @ (k.transpose(-2, -1) @ v)
-        weight = q @ k.sum(dim=-2).unsqueeze(-1)  # (B, heads, Nt, 1)
-        return merge_heads(out / (weight + 1e-6))
+        k, v = self.keys_and_values(source)
+        return linear_attention(self.q(target), k, v, self.num_heads)
 
 
-class CrossAttentionHead(nn.Module):
+class CrossAttentionHead(KeyValueHead):
     """Scaled softmax attention of the target to the source, with a LayerNorm on each of q, k and v.
 
     Args:
@@ -59,14 +61,9 @@ class CrossAttentionHead(nn.Module):
         latent_dims: Ignored: this head's queries and keys have the streams' width.
         num_targets: Ignored; any number of target tokens is fine.
     """
-    fixes_targets = False
 
     def __init__(self, embed_dims: int, num_heads: int, latent_dims: int, num_targets: int):
-        super().__init__()
-        self.num_heads = num_heads
-        self.q = nn.Linear(embed_dims, embed_dims)
-        self.k = nn.Linear(embed_dims, embed_dims)
-        self.v = nn.Linear(embed_dims, embed_dims)
+        super().__init__(embed_dims, num_heads, embed_dims)
         self.q_norm = nn.LayerNorm(embed_dims, eps=1e-5)
         self.k_norm = nn.LayerNorm(embed_dims, eps=1e-5)
         self.v_norm = nn.LayerNorm(embed_dims, eps=1e-5)
@@ -74,13 +71,14 @@ class CrossAttentionHead(nn.Module):
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
         """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
+        k, v = self.keys_and_values(source)
         q = split_heads(self.q_norm(self.q(target)), self.num_heads)
-        k = split_heads(self.k_norm(self.k(source)), self.num_heads)
-        v = split_heads(self.v_norm(self.v(source)), self.num_heads)
+        k = split_heads(self.k_norm(k), self.num_heads)
+        v = split_heads(self.v_norm(v), self.num_heads)
         return self.proj(merge_heads(F.scaled_dot_product_attention(q, k, v)))
 
 
-class LatentAttentionHead(nn.Module):
+class LatentAttentionHead(KeyValueHead):
     """Attention through a c x C summary of the source: softmax of q over channels, of k over tokens.
 
     Args:
@@ -89,14 +87,9 @@ class LatentAttentionHead(nn.Module):
         latent_dims: Width c of queries and keys, a multiple of `num_heads`.
         num_targets: Ignored; any number of target tokens is fine.
     """
-    fixes_targets = False
 
     def __init__(self, embed_dims: int, num_heads: int, latent_dims: int, num_targets: int):
-        super().__init__()
-        self.num_heads = num_heads
-        self.q = nn.Linear(embed_dims, latent_dims)
-        self.k = nn.Linear(embed_dims, latent_dims)
-        self.v = nn.Linear(embed_dims, embed_dims)
+        super().__init__(embed_dims, num_heads, latent_dims)
         self.q_norm = nn.LayerNorm(latent_dims, eps=1e-5)
         self.k_norm = nn.LayerNorm(latent_dims, eps=1e-5)
         self.v_norm = nn.LayerNorm(embed_dims, eps=1e-5)
@@ -104,9 +97,10 @@ class LatentAttentionHead(nn.Module):
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
         """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
+        k, v = self.keys_and_values(source)
         q = split_heads(self.q_norm(self.q(target)), self.num_heads).softmax(dim=-1)
-        k = split_heads(self.k_norm(self.k(source)), self.num_heads).softmax(dim=-2)
-        v = split_heads(self.v_norm(self.v(source)), self.num_heads)
+        k = split_heads(self.k_norm(k), self.num_heads).softmax(dim=-2)
+        v = split_heads(self.v_norm(v), self.num_heads)
         return self.proj(merge_heads(q @ (k.transpose(-2, -1) @ v)))
 
 
