@@ -19,9 +19,11 @@ from tool_inside import error_inside
 from tool_runs import run_tool, write_config
 
 from mmseg_vittm.errors import CheckpointError, InputError
+from mmseg_vittm.fast_path import optimize
 from mmseg_vittm.measure import conditions, interleaved, memory, stages
 from mmseg_vittm.measure.complexity import multiply_adds
 from mmseg_vittm.measure.images import SYNTHETIC_SIZES, Crops, Images, check_same_images
+from mmseg_vittm.measure.profiling import kind_of
 from mmseg_vittm.measure.report import record, tables
 from mmseg_vittm.measure.stages import Call, StageTimer
 from mmseg_vittm.measure.subject import Settings, Subject, build_segmentor, compile_parts
@@ -180,36 +182,34 @@ def test_throughput_is_forward_only(config):
 
 
 def test_models_run_without_gradients_in_evaluation_mode(config):
-    measured = Subject(str(config), Config.fromfile(config), Settings(CPU))
+    cfg = Config.fromfile(config)
+    cfg.model.type = 'EncoderDecoder'
+    measured = Subject(str(config), cfg, Settings(CPU))
     seen = []
     measured.model.backbone.register_forward_hook(
         lambda module, args, out: seen.append((module.training, torch.is_grad_enabled(), out[0].requires_grad)))
     measured.run(0)
     measured.measure_memory()
-    assert seen == [(False, False, False)] * 2
+    assert seen == [(False, False, False)] * 4  # two windows in each call
     # Autocast keeps casts of weights only where they could have gradients, as in MMSegmentation's own loop.
     assert all(weight.requires_grad for weight in measured.model.parameters())
 
 
+@pytest.mark.parametrize('kind', ['EncoderDecoder', 'SlideSegmentor'])
 @pytest.mark.parametrize('dtype,expected', [('fp32', torch.float32), ('bf16', torch.bfloat16)])
-def test_dtypes(config, dtype, expected):
-    measured = Subject(str(config), Config.fromfile(config), Settings(CPU, dtype))
+def test_dtypes(config, dtype, expected, kind):
+    cfg = Config.fromfile(config)
+    cfg.model.type = kind
+    measured = Subject(str(config), cfg, Settings(CPU, dtype))
     seen = []
     measured.model.decode_head.dec_proj.register_forward_hook(lambda module, args, out: seen.append(out.dtype))
     measured.run(0)
     assert set(seen) == {expected}
-    assert all(weight.dtype == torch.float32 for weight in measured.model.parameters())
+    stored = {weight.dtype for weight in measured.model.parameters()}
+    assert stored == ({torch.float32} if kind == 'EncoderDecoder' else {torch.float32, expected})  # optimized
 
 
-def test_precision_is_set_and_refused():
-    before = torch.backends.cudnn.allow_tf32
-    try:
-        conditions.set_precision('fp32', CPU)
-        assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
-    with pytest.raises(InputError, match='tf32.*Ampere'):
-        conditions.set_precision('tf32', CPU)
+def test_devices_are_refused():
     with pytest.raises(InputError, match='xyz'):
         conditions.resolve_device('xyz')
     with pytest.raises(InputError, match='cuda:99'):
@@ -254,7 +254,7 @@ def test_stages_by_a_clock_of_our_own(monkeypatch):
     timer = StageTimer(model, CPU)
     for _ in range(2):
         call = timer.time(lambda: call_all(model))
-        assert call == Call(10.5, dict(backbone=2.5, head=7.0, post=1.0), [(1, 3, 8, 9)])
+        assert call == Call(10.5, dict(backbone=2.5, head=7.0, network=0.0, post=1.0), [(1, 3, 8, 9)])
 
 
 def test_stages_on_a_gpu_are_events_between_two_synchronisations(monkeypatch):
@@ -282,7 +282,7 @@ def test_stages_on_a_gpu_are_events_between_two_synchronisations(monkeypatch):
     model = fake_segmentor(clock)
     call = StageTimer(model, SimpleNamespace(type='cuda')).time(lambda: call_all(model))
     assert waits == ['before', 'after']
-    assert call.seconds == 11.5 and call.stages == pytest.approx(dict(backbone=2.5, head=7.0, post=1.0))
+    assert call.seconds == 11.5 and call.stages == pytest.approx(dict(backbone=2.5, head=7.0, network=0.0, post=1.0))
 
 
 class FakeSubject:
@@ -339,7 +339,7 @@ def test_record_by_hand(config):
     second = Subject('second.py', Config.fromfile(config), Settings(CPU, batch_size=2))
     for measured, times in ((first, (1.0, 2.0, 4.0)), (second, (0.5, 0.5, 4.0))):
         measured.inputs[(64, 85)] = 3
-        measured.calls = [Call(seconds, dict(backbone=seconds / 2, head=seconds / 4, post=seconds / 4),
+        measured.calls = [Call(seconds, dict(backbone=seconds / 2, head=seconds / 4, network=0.0, post=seconds / 4),
                                [(2, 3, 64, 64)] * 2) for seconds in times]
     row = record(second, first, images=3, repeat=1, warmup=0, cfg_options={'model.type': 'SlideSegmentor'})
     assert set(row) >= KEYS and set(row['stages_ms']) == {'backbone', 'head', 'post'}
@@ -480,12 +480,14 @@ def test_tables_fit_80_columns():
                latency_ms_median=2299.1, latency_ms_p95=12986.2, ratio_to_first=1.973, ratio_to_first_iqr=[1.73, 12.09],
                params_m=125.4, gflops=1084.4, windows_per_image=1.9, peak_memory_mb=11225.0,
                stages_ms=dict(backbone=1138.0, head=190.0, post=None), segmentor='SlideSegmentor',
-               network_over_products=1.234)
+               dtype='fp32', compile=False, network_over_products=1.234)
     console = Console(width=80, record=True, file=io.StringIO())
-    for table in tables([row, row | dict(segmentor='EncoderDecoder')]):
+    compiled = dict(dtype='bf16', compile=True, stages_ms=dict(backbone=None, head=None, network=1149.0, post=3.0))
+    for table in tables([row, row | dict(segmentor='EncoderDecoder'), row | compiled]):
         console.print(table)
     text = console.export_text()
-    assert '…' not in text and all(word in text for word in ('0.435', '1.73-12.09', '12986', '11225', '1084', '2299'))
+    assert '…' not in text and all(word in text for word in ('0.435', '1.73-12.09', '12986', '11225', '1084', '2299',
+                                                '1149', 'compiled'))
 
 
 def test_the_tool(config, tmp_path, monkeypatch, capsys):
@@ -523,6 +525,44 @@ def test_the_tool_with_other_options(tmp_path, folder, capsys, monkeypatch):
         else:
             assert row['checkpoint'] == str(tmp_path / 'weights.pth') and row['image_size'] == [64, 107]
             assert '1 images of' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('kind,names', [
+    ('matrix products', ['aten::addmm', 'aten::bmm', 'aten::mkldnn_convolution', 'nvjet_tst_128x64', 'sm90_xmma_gemm']),
+    ('attention', ['aten::_scaled_dot_product_flash_attention_for_cpu', 'flash_fwd_kernel', 'fmha_cutlassF_f32']),
+    ('norms', ['aten::native_layer_norm', 'vectorized_layer_norm_kernel']),
+    ('argmax', ['aten::argmax', '_label_kernel']),
+    ('copies', ['aten::copy_', 'aten::cat', 'Memcpy DtoD (Device -> Device)']), ('softmax', ['aten::_softmax']),
+    ('elementwise', ['aten::gelu', 'aten::add', 'triton_poi_fused_gelu_3', 'aten::div']),
+    ('interpolation', ['aten::upsample_bilinear2d']), ('other', ['aten::view', 'aten::empty'])])
+def test_kinds_of_operations(kind, names):
+    assert {kind_of(name) for name in names} == {kind}
+
+
+def test_ways_of_running(config, tmp_path, monkeypatch, capsys):
+    """Stock, fast, and fast in bfloat16 and compiled, in one run: a row each, named apart."""
+    monkeypatch.setattr('mmseg_vittm.measure.subject.optimize', lambda model, dtype, compile: optimize(
+        model, dtype, compile and dict(backend='eager')))
+    path = tmp_path / 'results.json'
+    monkeypatch.setattr(sys, 'argv', ['benchmark.py', *map(str, (
+        config, '--images', 2, '--warmup', 0, '--image-size', 64, 85, '--json', path, '--profile', '--segmentor',
+        'EncoderDecoder', 'SlideSegmentor', 'SlideSegmentor:bf16:compile'))])
+    runpy.run_path(str(ROOT / 'tools' / 'benchmark.py'), run_name='__main__')
+    rows = json.loads(path.read_text())
+    assert [(row['segmentor'], row['dtype'], row['compile']) for row in rows] == [
+        ('EncoderDecoder', 'fp32', False), ('SlideSegmentor', 'fp32', False), ('SlideSegmentor', 'bf16', True)]
+    assert [row['stages_ms']['backbone'] is None for row in rows] == [False, False, True]
+    assert 0 < rows[2]['stages_ms']['network'] < rows[2]['latency_ms_median']
+    assert len({row['gflops'] for row in rows}) == len({row['windows_per_image'] for row in rows}) == 1
+    stock, fast = (row['profile_ms'] for row in rows[:2])
+    assert stock['matrix products'] > 0 and stock['interpolation'] > 0 and 'interpolation' not in fast
+    out = capsys.readouterr().out
+    assert 'in all' in out and 'elementwise' in out
+    assert 'fp32 eager and bf16 compiled' in out and 'compiled: both under bb.' in out
+    for text in ('SlideSegmentor:int8', 'SlideSegmentor:bf16:fp32', ':bf16'):
+        assert f'--segmentor {text}' in error_inside(monkeypatch, capsys, 'benchmark.py', config, '--segmentor', text)
+    assert 'leave out compile' in error_inside(monkeypatch, capsys, 'benchmark.py', config, '--products', '--segmentor',
+                                               'SlideSegmentor:compile')
 
 
 def test_errors_of_the_tool(config, tmp_path, monkeypatch, capsys):
@@ -565,19 +605,19 @@ def test_the_scripts_measure_all_configs(script, devices, tmp_path):
     assert len(names) >= 7 and all((ROOT / name).is_file() for name in names)
     assert names[0] == 'configs/segmenter_vit_b_ade20k.py'
     assert all(f'--device {devices}' in run and run.endswith('--overwrite') for run in runs)
-    assert all(' '.join(names) in run for run in (runs if devices == 'cuda' else runs[:1]))
-    assert len(plots) == len(runs) == (4 if devices == 'cuda' else 2)
-    both = '--segmentor EncoderDecoder SlideSegmentor'
+    stages = {run.split('--json benchmarks/nvidia-test/')[1].split('/')[0]: run for run in runs}
     for run, plot in zip(runs, plots, strict=True):
-        path = run.split('--json ')[1].split()[0]
-        assert path.startswith('benchmarks/nvidia-test/') and plot.split()[1] == path and '--overwrite' in plot
+        assert plot.split()[1] == run.split('--json ')[1].split()[0] and '--overwrite' in plot
+    assert ' '.join(names) in stages['predict_fp32']
+    assert '--segmentor EncoderDecoder SlideSegmentor --images' in stages['predict_fp32']
     if devices == 'cuda':
-        assert [('--dtype fp32' in run, '--throughput --batch-size 32' in run) for run in runs] == [
-            (True, False), (True, True), (False, False), (False, True)]
-        assert sum('--dtype bf16' in run for run in runs) == 2
-        assert [both in run for run in runs] == [True, False, True, False]
+        assert set(stages) == {'fast_predict', 'fast_throughput_32', 'predict_fp32'}
+        ways = '--segmentor EncoderDecoder SlideSegmentor:bf16 SlideSegmentor:tf32:compile SlideSegmentor:bf16:compile'
+        assert ways in stages['fast_predict'] and ways in stages['fast_throughput_32']
+        assert '--throughput --batch-size 32' in stages['fast_throughput_32']
     else:
-        assert [(both in run, '--products' in run) for run in runs] == [(True, False), (False, True)]
+        assert set(stages) == {'predict_fp32', 'products_fp32', 'toy_whole'}
+        assert '--products' in stages['products_fp32'] and '--data-root data/toy_scenes' in stages['toy_whole']
 
 
 def test_the_gpu_script_says_that_there_is_none(tmp_path):

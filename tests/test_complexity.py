@@ -63,7 +63,7 @@ def test_vittm_by_hand():
     def head(targets, sources):
         linear = targets * dims * latent + sources * dims * (latent + dims)
         products = (sources + targets) * latent * dims // 4  # k^T v and q (k^T v), per attention head
-        return linear + products + targets * latent  # and the weights
+        return linear + products
 
     blocks = layers * (head(process, memory) + head(memory, process)) + vit_blocks(process, dims, layers)
     assert multiply_adds(encoder, (1, 3, 56, 56))[0] == embedding + blocks

@@ -214,6 +214,20 @@ def test_compiles_with_inductor():
     assert set(fast.network._compiled) == {4}
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+@pytest.mark.parametrize('compile', [False, True])
+def test_on_a_gpu(compile):
+    """CUDA graphs write every result into the same memory: several groups of windows still keep their own."""
+    plain = segmentor()
+    expected = {size: labels(plain, images(*size)) for size in ((56, 56), (140, 180), (30, 200))}
+    for dtype, least in (('fp32', 0.999), ('tf32', 0.95), ('bf16', 0.9)):  # an untrained model: many near ties
+        fast = optimize(copy.deepcopy(plain).cuda(), dtype, compile)
+        fast.test_cfg['window_batch'] = 4
+        for size in [*expected] * 2:
+            inputs = images(*size).cuda()
+            assert (labels(fast, inputs).cpu() == expected[size]).float().mean() >= least
+
+
 def test_a_compiler_that_fails_is_told():
     def broken(*args):
         raise OSError('no g++ here')

@@ -97,6 +97,19 @@ def test_command_line(model_files, photos, tmp_path):
     assert (tmp_path / 'out' / 'overlays' / 'b.png').is_file() and 'ETA' in done.stdout
 
 
+@pytest.mark.slow
+def test_compiled(model_files, photos, tmp_path):
+    """On images of three sizes, for all of which one graph is compiled, the labels of the model as it is."""
+    config, checkpoint = model_files
+    done = run_tool('infer.py', config, checkpoint, photos, '-o', tmp_path / 'compiled', '--device', 'cpu', '--compile')
+    assert (done.stdout + done.stderr).count('Compiling for any number of windows') == 1
+    run_tool('infer.py', config, checkpoint, photos, '-o', tmp_path / 'plain', '--device', 'cpu')
+    for path in (tmp_path / 'plain' / 'labels').iterdir():
+        expected = np.asarray(Image.open(path))
+        got = np.asarray(Image.open(tmp_path / 'compiled' / 'labels' / path.name))
+        assert len(np.unique(expected)) > 1 and (got == expected).mean() >= 0.999
+
+
 def test_mmseg_api(model_files, photos):
     config, checkpoint = model_files
     model = init_model(config, checkpoint, device='cpu')

@@ -153,6 +153,17 @@ def test_a_config_twice(tmp_path):
         read_measurements(files)
 
 
+def test_ways_of_running_are_named(tmp_path):
+    records = [record(segmentor='Stock'), record(segmentor='Slide'),
+               record(segmentor='Slide', dtype='bf16', compile=True), record(VIT, segmentor='Slide', dtype='bf16')]
+    measurements = read_measurements([write(tmp_path / 'a.json', *records)])
+    assert [one.variant for one in measurements] == [
+        ', Stock, fp32', ', Slide, fp32', ', Slide, bf16, compiled', ', bf16']
+    assert 'bf16 and fp32, torch' in describe_conditions(measurements)
+    compiled = read_measurements([write(tmp_path / 'b.json', record(compile=True))])
+    assert not compiled[0].variant and ', compiled, batch' in describe_conditions(compiled)
+
+
 def test_differing_segmentors_are_told(tmp_path):
     records = [record(segmentor='Slide'), record(VIT, segmentor='Slide'), record(SEGNEXT, segmentor='Stock')]
     sentence = describe_conditions(read_measurements([write(tmp_path / 'a.json', *records)]),

@@ -12,9 +12,10 @@ from mmseg_vittm.errors import InputError
 from mmseg_vittm.measure.conditions import device_name, resolve_device
 from mmseg_vittm.measure.images import check_same_images
 from mmseg_vittm.measure.interleaved import measure
+from mmseg_vittm.measure.profiling import profile_table
 from mmseg_vittm.measure.progress import Reporter, open_console
 from mmseg_vittm.measure.records import claim_file, write_records
-from mmseg_vittm.measure.report import record, tables
+from mmseg_vittm.measure.report import record, run_names, tables
 from mmseg_vittm.measure.subject import Settings, Subject
 from mmseg_vittm.precision import DTYPES, check_dtype
 
@@ -56,6 +57,8 @@ def parse_args() -> argparse.Namespace:
                         "they have them: EncoderDecoder SlideSegmentor:bf16:compile (default: the config's own)")
     parser.add_argument('--products', action='store_true',
                         help='also time the matrix products of backbone and head alone, their limit')
+    parser.add_argument('--profile', action='store_true',
+                        help='also profile the largest image: milliseconds by kind of operation')
     parser.add_argument('--threads', type=positive, help="PyTorch's threads on the CPU")
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
@@ -127,10 +130,15 @@ def main() -> None:
         measure(subjects, args.images, args.warmup, args.repeat, reporter)
     records = [record(subject, subjects[0], args.images, args.repeat, args.warmup, args.cfg_options)
                for subject in subjects]
+    if args.profile:
+        for row, subject in zip(records, subjects, strict=True):
+            row['profile_ms'] = subject.profile()
     if args.json:
         write_records(args.json, records)
     for table in tables(records):
         console.print(table)
+    if args.profile:
+        console.print(profile_table(run_names(records), [row['profile_ms'] for row in records], device))
     if len({subject.source.describe() for subject in subjects}) > 1:
         console.print('The configs were measured on crops of different sizes, each its own.')
 

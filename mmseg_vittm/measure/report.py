@@ -72,6 +72,12 @@ def to_plain(value: object) -> object:
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)
 
 
+def run_names(records: Sequence[dict]) -> list[str]:
+    """Returns the name of each record's run: its config's, and the way it was run where ways differ."""
+    runs = [(row['config'], row['segmentor'], row['dtype'], row['compile']) for row in records]
+    return [Path(row['config']).stem + variant for row, variant in zip(records, variants(runs), strict=True)]
+
+
 def tables(records: Sequence[dict]) -> tuple[Table, Table]:
     """Returns a table of the records' speed and one of what they need, narrow enough for 80 columns.
 
@@ -91,9 +97,8 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
         speed.add_column(title, justify='right')
     for title in ('M par.', 'GFLOPs', 'wind.', 'MiB', 'ms bb.', 'head', 'after', *['/ prod.'] * products):
         cost.add_column(title, justify='right')
-    runs = [(row['config'], row['segmentor'], row['dtype'], row['compile']) for row in records]
-    for row, variant in zip(records, variants(runs), strict=True):
-        name, (low, high) = Path(row['config']).stem + variant, row['ratio_to_first_iqr']
+    for row, name in zip(records, run_names(records), strict=True):
+        low, high = row['ratio_to_first_iqr']
         values = [row[key] for key in ('fps', 'fps_mean', 'latency_ms_median', 'latency_ms_p95')]
         speed.add_row(name, *map(number, values), f'{row["ratio_to_first"]:.2f}', f'{low:.2f}-{high:.2f}')
         values = [row[key] for key in ('params_m', 'gflops', 'windows_per_image', 'peak_memory_mb')]

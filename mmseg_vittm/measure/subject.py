@@ -19,6 +19,7 @@ from .complexity import count_parameters, meta_copy, multiply_adds
 from .images import Crops, Images
 from .memory import peak_memory
 from .products import ProductRecorder, product_seconds
+from .profiling import profile_call
 from .stages import Call, StageTimer, parts
 
 
@@ -131,6 +132,13 @@ class Subject:
         with computing_in(self.settings.dtype, self.settings.device):
             self.peak_memory_mb = peak_memory(
                 self.model, lambda: self.model(inputs, data_samples, mode=self.source.mode), self.settings.device)
+
+    @torch.no_grad()
+    def profile(self) -> dict[str, float]:
+        """Returns milliseconds by kind of operation on the largest of the items so far, apart from the times."""
+        inputs, data_samples = self.source.prepare(self.largest[1], self.model)
+        with computing_in(self.settings.dtype, self.settings.device):
+            return profile_call(lambda: self.model(inputs, data_samples, mode=self.source.mode), self.settings.device)
 
     @property
     def parameters(self) -> int:
