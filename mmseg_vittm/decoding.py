@@ -25,7 +25,7 @@ def decode(source: Source, name: str, channel_order: str = 'bgr', color_type: st
     Args:
         source: A path, the bytes of an image file, a Pillow image of any mode, or an array: gray (H, W) or (H, W, 1),
             colour (H, W, 3), or colour with alpha (H, W, 4). Arrays hold bool, integers 0 to 255, uint16 over its
-            whole range, or floats 0 to 255.
+            whole range, or floats 0 to 255, which are rounded.
         name: What errors call it.
         channel_order: `'bgr'` or `'rgb'`: of arrays with colour.
         color_type: `'color'` turns the image as its EXIF orientation says, files and Pillow images alike;
@@ -33,8 +33,8 @@ def decode(source: Source, name: str, channel_order: str = 'bgr', color_type: st
         backend: MMCV's decoder of files: `'cv2'`, `'pillow'` and others.
 
     Returns:
-        (H, W, 3) BGR in memory of its own, uint8; of float arrays float32. Alpha is dropped, gray repeated, and of 16
-        bits the upper 8 are taken, all as OpenCV does on files.
+        (H, W, 3) uint8 BGR, in memory of its own. Alpha is dropped, gray repeated, and of 16 bits the upper 8 are
+        taken, all as OpenCV does on files.
 
     Raises:
         InputError: The image cannot be read, is none of these kinds, or holds other values.
@@ -52,6 +52,8 @@ def decode(source: Source, name: str, channel_order: str = 'bgr', color_type: st
 
 
 def _read(path: str | os.PathLike, name: str) -> bytes:
+    if not os.fspath(path):
+        raise InputError(f'{name}: its path is empty')
     try:
         return Path(path).expanduser().read_bytes()
     except FileNotFoundError:
@@ -100,7 +102,7 @@ def _from_array(array: np.ndarray, name: str, channel_order: str) -> np.ndarray:
 
 
 def _to_range(array: np.ndarray, name: str) -> np.ndarray:
-    """Returns pixels from 0 to 255, uint8 or float32."""
+    """Returns pixels as uint8."""
     kind = array.dtype
     if kind.kind not in 'buif':
         raise InputError(f'{name}: pixels must be numbers, uint8 best, got dtype {kind}')
@@ -117,4 +119,4 @@ def _to_range(array: np.ndarray, name: str) -> np.ndarray:
         raise InputError(f'{name}: {kind} pixels must be from 0 to 255, these are from {least} to {most}')
     if kind.kind == 'f' and 0 < most <= 1:
         raise InputError(f'{name}: {kind} pixels must be from 0 to 255, these seem to be from 0 to 1; multiply by 255')
-    return array.astype(np.float32 if kind.kind == 'f' else np.uint8)
+    return (np.round(array) if kind.kind == 'f' else array).astype(np.uint8)

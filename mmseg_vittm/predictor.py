@@ -169,8 +169,7 @@ class Predictor:
                                  img_shape=image.shape[:2], ori_shape=image.shape[:2]))
         except Exception as error:  # a transform may raise anything
             return _Item(name, result=_failure(f'{name}: test_pipeline fails on this image of {_size(image)}', error))
-        shown = image if image.dtype == np.uint8 else np.round(image).astype(np.uint8)
-        return _Item(name, shown, data)
+        return _Item(name, image, data)
 
     def _run(self, batch: list[_Item]) -> None:
         """Gives the items of a batch their results."""
