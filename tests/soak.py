@@ -1,5 +1,6 @@
-"""Segments many images of many sizes and prints how resident memory grows: python tests/soak.py MODE COUNT COMPILE."""
+"""Segments many images of many sizes and says how resident memory grows: python tests/soak.py slide --count 2000"""
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
@@ -11,14 +12,7 @@ from mmseg.registry import MODELS
 from tool_runs import write_config
 
 from mmseg_vittm import Predictor, optimize
-
-SIZES, FIRST = 200, 200
-
-
-def resident() -> float:
-    """Resident memory of this process in MiB."""
-    text = Path('/proc/self/status').read_text()
-    return int(text.split('VmRSS:')[1].split()[0]) / 1024
+from mmseg_vittm.heap import resident_memory
 
 
 def images(count: int, sizes: int):
@@ -30,14 +24,13 @@ def images(count: int, sizes: int):
         yield rng.integers(0, 256, (height, width, 3), np.uint8)
 
 
-def build(mode: str, resize: bool):
-    """A tiny ViTTM in slide or whole mode, whose pipeline takes images as they are, or scales them."""
+def build(mode: str):
+    """A tiny ViTTM in slide or whole mode, whose pipeline takes images as they are."""
     with tempfile.TemporaryDirectory() as folder:
         cfg = Config.fromfile(write_config(Path(folder)))
     slide = dict(mode='slide', crop_size=(128, 128), stride=(96, 96))
     cfg.model.update(test_cfg=slide if mode == 'slide' else dict(mode='whole'))
-    if not resize:
-        cfg.test_pipeline = [step for step in cfg.test_pipeline if step.type != 'Resize']
+    cfg.test_pipeline = [step for step in cfg.test_pipeline if step.type != 'Resize']
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = MODELS.build(cfg.model).eval()
@@ -46,21 +39,18 @@ def build(mode: str, resize: bool):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description='Says how resident memory grows after the first images, in MiB.')
     parser.add_argument('mode', choices=['slide', 'whole'])
-    parser.add_argument('count', type=int)
-    parser.add_argument('compile', choices=['none', 'eager', 'aot_eager'])
-    parser.add_argument('--sizes', type=int, default=SIZES)
-    parser.add_argument('--first', type=int, default=FIRST)
+    parser.add_argument('--count', type=int, default=2000)
+    parser.add_argument('--sizes', type=int, default=200)
+    parser.add_argument('--backend', help='of torch.compile; without, the network runs uncompiled')
     args = parser.parse_args()
     torch.set_num_threads(1)
-    model = optimize(build(args.mode, False), compile=args.compile != 'none' and dict(backend=args.compile))
-    predictor = Predictor(model)
-    trace = []
-    for n, _ in enumerate(predictor(images(args.count, args.sizes)), 1):
-        if n >= args.first and (n % 50 == 0 or n == args.first or n == args.count):
-            trace.append(round(resident(), 1))
-    print('MiB', *trace)
+    model = optimize(build(args.mode), compile=dict(backend=args.backend) if args.backend else False)
+    resident = [resident_memory() for _ in Predictor(model)(images(args.count, args.sizes))]
+    first, later = resident[args.sizes - 1], resident[args.sizes:]
+    print(json.dumps(dict(first=round(first), peak=round(max(later)), last=round(later[-1]),
+                          growth=round(max(later) - first, 1))))
 
 
 if __name__ == '__main__':
