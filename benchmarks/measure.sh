@@ -12,10 +12,15 @@ run(lambda: print(device_slug(resolve_device('$DEVICE'))))") || exit
     OUT=benchmarks/$name
 fi
 
+# measure NAME [options of tools/benchmark.py]: results in OUT/NAME.
+measure() {
+    local name=$1
+    shift
+    "$PYTHON" tools/benchmark.py "${configs[@]}" --device "$DEVICE" --json "$OUT/$name/results.json" "$@" "${overwrite[@]}"
+}
+
 # measure_and_draw NAME [options of tools/benchmark.py]: results and plots in OUT/NAME.
 measure_and_draw() {
-    local folder=$OUT/$1
-    shift
-    "$PYTHON" tools/benchmark.py "${configs[@]}" --device "$DEVICE" --json "$folder/results.json" "$@" "${overwrite[@]}"
-    "$PYTHON" tools/plot.py "$folder/results.json" -o "$folder" "${overwrite[@]}"
+    measure "$@"
+    "$PYTHON" tools/plot.py "$OUT/$1/results.json" -o "$OUT/$1" "${overwrite[@]}"
 }

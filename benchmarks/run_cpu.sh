@@ -13,4 +13,4 @@ measure_and_draw predict_fp32 --segmentor EncoderDecoder SlideSegmentor --images
 configs=(configs/segmenter_vit_b_ade20k.py configs/segmenter_vittm_b_ade20k.py)
 measure_and_draw products_fp32 --products --profile --segmentor EncoderDecoder SlideSegmentor --image-size 512 683 --images 10 --warmup 1
 configs=(configs/segmenter_vittm_t_toy_crops.py configs/segmenter_vittm_t_toy_crops_whole.py)
-measure_and_draw toy_whole --data-root data/toy_scenes --images 40 --repeat 5 --warmup 5
+measure toy_whole --data-root data/toy_scenes --images 40 --repeat 5 --warmup 5

@@ -1,5 +1,7 @@
 """optimize: a segmentor made ready for inference, in fewer and larger operations, in half precision, compiled."""
+import contextlib
 import itertools
+import threading
 from collections.abc import Callable
 
 import torch
@@ -14,6 +16,8 @@ from .vittm.shared_input import SharedInput
 
 MOST_COMPILED = 8  # numbers of windows: powers of two up to 128
 _numbers = itertools.count()
+# One thread at a time where the process's own state is at stake: TF32 flags on GPUs, the compiler, CUDA graphs' memory.
+_turn = threading.RLock()
 
 
 def optimize(model: SlideSegmentor, dtype: str = 'fp32', compile: bool | dict = False) -> SlideSegmentor:
@@ -89,8 +93,12 @@ class FastNetwork:
         return self.forward(windows)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Returns the logits; in a compiled model they are a tensor of their own, no graph's memory."""
-        with torch.inference_mode(False), torch.no_grad(), computing_in(self.dtype, windows.device):
+        """Returns the logits; in a compiled model they are a tensor of their own, no graph's memory.
+
+        Threads may share a model: on a GPU, and where it is compiled, they take turns.
+        """
+        alone = _turn if windows.is_cuda or self.options else contextlib.nullcontext()
+        with alone, torch.inference_mode(False), torch.no_grad(), computing_in(self.dtype, windows.device):
             count = self._graph_size(windows) if self.options else 0
             if count == 0:
                 return self._eager(windows)

@@ -29,15 +29,17 @@ def computing_in(dtype: str, device: torch.device) -> Iterator[None]:
 
     bf16 and fp16 are autocast. fp32 is float32 throughout, also in convolutions, which PyTorch leaves on TF32.
     """
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = dtype == 'tf32'
+    flags = [torch.backends.cuda.matmul, torch.backends.cudnn] if device.type == 'cuda' else []
+    before = [flag.allow_tf32 for flag in flags]
     half = DTYPES[dtype] is not torch.float32
     try:
+        for flag in flags:
+            flag.allow_tf32 = dtype == 'tf32'
         with torch.autocast(device.type, DTYPES[dtype] if half else None, enabled=half):
             yield
     finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
+        for flag, value in zip(flags, before, strict=True):
+            flag.allow_tf32 = value
 
 
 def cast_products(model: nn.Module, dtype: str) -> None:

@@ -606,7 +606,8 @@ def test_the_scripts_measure_all_configs(script, devices, tmp_path):
     assert names[0] == 'configs/segmenter_vit_b_ade20k.py'
     assert all(f'--device {devices}' in run and run.endswith('--overwrite') for run in runs)
     stages = {run.split('--json benchmarks/nvidia-test/')[1].split('/')[0]: run for run in runs}
-    for run, plot in zip(runs, plots, strict=True):
+    drawn = [run for name, run in stages.items() if name != 'toy_whole']  # two points, whose mIoU another tool measures
+    for run, plot in zip(drawn, plots, strict=True):
         assert plot.split()[1] == run.split('--json ')[1].split()[0] and '--overwrite' in plot
     assert ' '.join(names) in stages['predict_fp32']
     assert '--segmentor EncoderDecoder SlideSegmentor --images' in stages['predict_fp32']

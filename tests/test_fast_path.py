@@ -1,5 +1,6 @@
 """optimize: the same labels in fewer operations, in half precision, compiled once per number of windows."""
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -185,6 +186,17 @@ def test_windows_of_another_size_run_uncompiled():
     assert counters['stats']['unique_graphs'] == 0 and not fast.network._compiled
 
 
+def test_threads_share_a_compiled_model():
+    """Four threads, each with numbers of windows that come up for the first time: what one thread predicts."""
+    plain = segmentor()
+    fast = optimize(copy.deepcopy(plain), compile=EAGER)
+    inputs = [images(batch=batch) for batch in (1, 2, 3, 5)] * 2
+    expected = [labels(plain, one) for one in inputs]
+    with ThreadPoolExecutor(4) as threads:
+        got = list(threads.map(labels, [fast] * len(inputs), inputs))
+    assert all((one == other).float().mean() >= 0.9999 for one, other in zip(got, expected, strict=True))
+
+
 def test_no_more_graphs_than_a_handful(monkeypatch):
     monkeypatch.setattr('mmseg_vittm.fast_path.MOST_COMPILED', 2)
     plain = segmentor()
@@ -259,12 +271,15 @@ def test_half_precision_is_autocasts(dtype, kind):
 def test_precision_is_scoped():
     flags = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [flag.allow_tf32 for flag in flags]
-    for dtype in DTYPES:
+    for dtype, kind in DTYPES.items():
         with torch.autocast('cpu', torch.bfloat16), computing_in(dtype, CPU):
-            assert [flag.allow_tf32 for flag in flags] == [dtype == 'tf32'] * 2
-            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == DTYPES[dtype]
-        assert [flag.allow_tf32 for flag in flags] == before
-    with pytest.raises(KeyError), computing_in('tf32', CPU):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == kind
+            assert [flag.allow_tf32 for flag in flags] == before  # a CPU has no TF32, and threads share the flags
+        if kind is torch.float32:
+            with computing_in(dtype, torch.device('cuda')):
+                assert [flag.allow_tf32 for flag in flags] == [dtype == 'tf32'] * 2
+            assert [flag.allow_tf32 for flag in flags] == before
+    with pytest.raises(KeyError), computing_in('tf32', torch.device('cuda')):
         raise KeyError
     assert [flag.allow_tf32 for flag in flags] == before
 

@@ -12,10 +12,10 @@ from .records import number
 # Kind of operation -> what its names look like: PyTorch's operators on a CPU, kernels on a GPU. The first match counts.
 KINDS = {
     'attention': r'scaled_dot_product|flash|fmha',
+    'interpolation': r'upsample|interp',
     'matrix products': r'mm$|conv|linear|gemm|cutlass|nvjet|xmma|^sm\d+_',
     'softmax': r'softmax',
     'norms': r'norm',
-    'interpolation': r'upsample|interp',
     'argmax': r'argmax|_label_kernel|ArgMax',
     'copies': r'copy|cat$|clone|contiguous|pad|stack|index|fill|zero|Memcpy|Memset|CatArray',
     'elementwise': r'gelu|elu|add|mul|div|sub|sum|exp|sigmoid|clamp|sqrt|elementwise|reduce|triton_|graph_|cpp_fused',
