@@ -6,7 +6,8 @@ MMSegmentation is not installed, the encoder (`mmseg_vittm.vittm`) is there all 
 from .stack import HINT, stack_installed
 from .version import __version__
 
-_REGISTERED = ('ViTTM', 'ViTBackbone', 'SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'optimize')
+_REGISTERED = ('ViTTM', 'ViTBackbone', 'SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'optimize', 'Prediction',
+               'Predictor')
 
 if stack_installed():
     from torch.serialization import add_safe_globals
@@ -16,6 +17,7 @@ if stack_installed():
     from .baselines import ViTBackbone
     from .datasets import ToyScenes
     from .fast_path import optimize
+    from .predictor import Prediction, Predictor
     from .segmentor import SlideSegmentor, SlideTTAModel
     from .weight_files import mmengine_safe_globals
 
@@ -27,4 +29,5 @@ else:
             raise ImportError(HINT)
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
-__all__ = ['SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'ViTBackbone', 'ViTTM', '__version__', 'optimize']
+__all__ = ['Prediction', 'Predictor', 'SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'ViTBackbone', 'ViTTM',
+           '__version__', 'optimize']

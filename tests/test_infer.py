@@ -11,8 +11,9 @@ from PIL import Image
 from tool_runs import run_tool, write_config
 
 from mmseg_vittm.engine.loading import load_model
-from mmseg_vittm.engine.media import predict, segment_files
+from mmseg_vittm.engine.media import segment_files
 from mmseg_vittm.errors import CheckpointError, InputError
+from mmseg_vittm.predictor import Predictor
 
 
 @pytest.fixture(scope='module')
@@ -55,7 +56,7 @@ def test_folder(model, photos, tmp_path, capsys):
     assert {path.name.removesuffix('.png') for path in (tmp_path / 'out' / 'labels').iterdir()} == names
     label = np.asarray(Image.open(tmp_path / 'out' / 'labels' / 'a.png.png'))
     assert label.dtype == np.uint8 and label.shape == (70, 90) and label.max() < 14
-    assert np.array_equal(label, predict(model, cv2.imread(str(photos / 'a.png'))))
+    assert np.array_equal(label, Predictor(model)(photos / 'a.png').labels)
     legend = Image.open(tmp_path / 'out' / 'overlays' / 'a.png.png')
     assert legend.size[0] > 90  # the legend stands beside the picture
     assert '3/3' in capsys.readouterr().out

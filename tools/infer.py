@@ -25,6 +25,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--opacity', type=float, default=0.5, help="weight of the labels' colours, 0 to 1 "
                         '(default: %(default)s)')
     parser.add_argument('--overwrite', action='store_true', help='replace files of an earlier run')
+    parser.add_argument('--keep-going', action='store_true', help='segment the other files where one cannot be '
+                        'segmented, then fail with a list of such files')
     return parser.parse_args()
 
 
@@ -33,7 +35,7 @@ def main() -> None:
     args = parse_args()
     model = load_model(load_config(args.config), args.checkpoint, args.device)
     optimize_if_possible(model, args.dtype, args.compile)
-    segment_files(model, args.input, args.out, args.opacity, args.overwrite)
+    segment_files(model, args.input, args.out, args.opacity, args.overwrite, args.keep_going)
 
 
 if __name__ == '__main__':

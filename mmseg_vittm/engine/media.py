@@ -3,16 +3,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 from mmengine.logging import MMLogger
-from mmseg.apis import inference_model
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
 from ..errors import InputError
-from ..pictures import add_legend, overlay
+from ..predictor import Prediction, Predictor
 
 IMAGES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'}
 VIDEOS = {'.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v'}
@@ -38,21 +36,6 @@ def list_media(path: str) -> list[Path]:
     return [root]
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Returns an image as the training pipeline reads it, (H, W, 3) uint8 BGR.
-
-    Raises:
-        InputError: It cannot be decoded.
-    """
-    try:
-        image = mmcv.imread(str(path), flag='color')
-    except Exception as error:  # OpenCV raises its own on an empty file
-        raise InputError(f'{path}: cannot be read as an image ({type(error).__name__})') from error
-    if image is None:
-        raise InputError(f'{path}: cannot be read as an image; it is empty or damaged')
-    return image
-
-
 def read_frames(path: Path) -> Iterator[np.ndarray]:
     """Yields a video's frames, (H, W, 3) uint8 BGR."""
     video = cv2.VideoCapture(str(path))
@@ -70,14 +53,12 @@ class Writer:
     """Writes overlays and labels, never over what is there.
 
     Args:
-        model: Has `dataset_meta` with `classes` and `palette`.
         out: The folder that gets `overlays/` and `labels/`.
         opacity: Weight of the labels' colours in overlays, 0 to 1.
         overwrite: Replace files that are there.
     """
 
-    def __init__(self, model: nn.Module, out: str, opacity: float, overwrite: bool):
-        self.classes, self.palette = model.dataset_meta['classes'], model.dataset_meta['palette']
+    def __init__(self, out: str, opacity: float, overwrite: bool):
         self.overlays, self.labels = Path(out) / 'overlays', Path(out) / 'labels'
         self.opacity, self.overwrite = opacity, overwrite
 
@@ -92,28 +73,19 @@ class Writer:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def picture(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Returns the overlay (H, W, 3) uint8 RGB of labels (H, W) on a BGR frame."""
-        return overlay(frame[..., ::-1], labels, self.palette, self.opacity)
-
-    def image(self, name: str, frame: np.ndarray, labels: np.ndarray) -> None:
+    def image(self, name: str, prediction: Prediction) -> None:
         """Writes an image's overlay, with a legend of the classes seen, and its labels."""
-        picture = add_legend(self.picture(frame, labels), labels, self.classes, self.palette)
+        picture = prediction.overlay(self.opacity, legend=True)
         Image.fromarray(picture).save(self.claim(self.overlays / f'{name}.png'))
-        self.label(self.labels / f'{name}.png', labels)
+        self.label(self.labels / f'{name}.png', prediction.labels)
 
     def label(self, path: Path, labels: np.ndarray) -> None:
         """Writes labels (H, W) as a PNG of class indices, 16-bit where there are more than 256 classes."""
-        kind = np.uint8 if len(self.classes) <= 256 else np.uint16
-        Image.fromarray(labels.astype(kind)).save(self.claim(path))
+        Image.fromarray(labels).save(self.claim(path))
 
 
-def predict(model: nn.Module, frame: np.ndarray) -> np.ndarray:
-    """Returns the labels (H, W) of a frame (H, W, 3) uint8 BGR."""
-    return inference_model(model, frame).pred_sem_seg.data[0].cpu().numpy()
-
-
-def segment_files(model: nn.Module, path: str, out: str, opacity: float = 0.5, overwrite: bool = False) -> None:
+def segment_files(model: nn.Module, path: str, out: str, opacity: float = 0.5, overwrite: bool = False,
+                  keep_going: bool = False) -> None:
     """Segments an image, a video, or the images and videos of a folder, with a progress bar.
 
     Args:
@@ -122,48 +94,83 @@ def segment_files(model: nn.Module, path: str, out: str, opacity: float = 0.5, o
         out: The folder that gets `overlays/` and `labels/`, named after the inputs.
         opacity: Weight of the labels' colours in overlays, 0 to 1.
         overwrite: Replace files of an earlier run.
+        keep_going: Segment the other files where one cannot be segmented, before the error that lists such files.
 
     Raises:
-        InputError: An input cannot be read, or an output is there already; nothing is lost.
+        InputError: An input cannot be segmented, or an output is there already; nothing is lost.
     """
     if not 0 <= opacity <= 1:
         raise InputError(f'opacity must be from 0 to 1, got {opacity}')
     files = list_media(path)
     stems = [file.stem for file in files]
-    writer = Writer(model, out, opacity, overwrite)
+    names = {file: file.stem if stems.count(file.stem) == 1 else file.name for file in files}
+    images = [file for file in files if file.suffix.lower() not in VIDEOS]
+    videos = [file for file in files if file.suffix.lower() in VIDEOS]
+    writer, predictor = Writer(out, opacity, overwrite), Predictor(model)
+    logger, failed = MMLogger.get_current_instance(), []
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), 'ETA',
                TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task('Segmenting', total=len(files))
-        for file in files:
-            name = file.stem if stems.count(file.stem) == 1 else file.name
-            if file.suffix.lower() in VIDEOS:
-                _segment_video(model, file, name, writer, progress)
+        on_error = 'return' if keep_going else 'raise'
+        for file, result in zip(images, predictor(iter(images), on_error) if images else (), strict=True):
+            if isinstance(result, InputError):
+                logger.error(str(result))
+                failed.append(file)
             else:
-                frame = read_image(file)
-                writer.image(name, frame, predict(model, frame))
+                writer.image(names[file], result)
             progress.advance(task)
-    MMLogger.get_current_instance().info(f'Overlays: {writer.overlays}, labels: {writer.labels}')
+        for file in videos:
+            overlay = writer.claim(writer.overlays / f'{names[file]}.mp4')
+            try:
+                _segment_video(predictor, file, overlay, writer.labels / names[file], writer, progress)
+            except InputError as error:
+                if not keep_going:
+                    raise
+                logger.error(str(error))
+                failed.append(file)
+            progress.advance(task)
+    logger.info(f'Overlays: {writer.overlays}, labels: {writer.labels}')
+    if failed:
+        raise InputError(f'{len(failed)} of {len(files)} inputs failed, see above: {", ".join(map(str, failed))}')
 
 
-def _segment_video(model: nn.Module, file: Path, name: str, writer: Writer, progress: Progress) -> None:
-    """Writes a video's overlay as overlays/NAME.mp4, with its frame rate, and a label map per frame in labels/NAME/."""
+def _segment_video(predictor: Predictor, file: Path, overlay: Path, labels: Path, writer: Writer,
+                   progress: Progress) -> None:
+    """Writes a video's overlay with its frame rate, and a label map per frame in a folder of their own."""
     video = cv2.VideoCapture(str(file))
     rate = video.get(cv2.CAP_PROP_FPS) or 25.0
     count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     video.release()
-    path = writer.claim(writer.overlays / f'{name}.mp4')
-    sink = None
-    task = progress.add_task(name, total=count if count > 0 else None)
-    for number, frame in enumerate(read_frames(file)):
-        labels = predict(model, frame)
-        if sink is None:
-            size = frame.shape[1], frame.shape[0]
-            sink = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), rate, size)
-        sink.write(np.ascontiguousarray(writer.picture(frame, labels)[..., ::-1]))
-        writer.label(writer.labels / name / f'{number:06d}.png', labels)
-        progress.advance(task)
-    if sink is None:
+    sink, number = None, 0
+    task = progress.add_task(overlay.stem, total=count if count > 0 else None)
+    try:
+        for number, result in enumerate(predictor(_frames_of(file), 'return'), 1):
+            if isinstance(result, InputError):
+                raise InputError(f'{file}: frame {number}: {result}')
+            if sink is None:
+                size = result.image.shape[1], result.image.shape[0]
+                sink = cv2.VideoWriter(str(overlay), cv2.VideoWriter_fourcc(*'mp4v'), rate, size)
+            sink.write(np.ascontiguousarray(result.overlay(writer.opacity)[..., ::-1]))
+            writer.label(labels / f'{number - 1:06d}.png', result.labels)
+            progress.advance(task)
+    finally:
+        progress.remove_task(task)
+        if sink is not None:
+            sink.release()
+    if number < count:  # some kinds of file only estimate it
+        MMLogger.get_current_instance().warning(f'{file}: {number} frames could be read where its header has {count}; '
+                                                'it may be truncated')
+
+
+def _frames_of(file: Path) -> Iterator[np.ndarray]:
+    """Yields a video's frames.
+
+    Raises:
+        InputError: There are none.
+    """
+    frame = None
+    for frame in read_frames(file):
+        yield frame
+    if frame is None:
         raise InputError(f'{file}: no frame could be read from this video')
-    sink.release()
-    progress.remove_task(task)

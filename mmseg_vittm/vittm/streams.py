@@ -1,4 +1,5 @@
 """The two token streams: image to tokens and their grid, position embeddings, tokens back to a map."""
+import contextlib
 import math
 from collections import OrderedDict
 
@@ -92,7 +93,8 @@ class PositionEmbedding(nn.Module):
                 kept = resample_positions(weight.detach(), grid).flatten(1, 2)
             self._kept[key] = kept
             if len(self._kept) > self.KEPT:
-                self._kept.popitem(last=False)
+                with contextlib.suppress(KeyError):  # another thread has just emptied it
+                    self._kept.popitem(last=False)
         return kept
 
 

@@ -1,0 +1,53 @@
+"""Soak: images of many sizes through the fast path, in memory that stays what it was; `tests/soak.py` runs them."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from tiny_models import ROOT
+
+from mmseg_vittm.heap import Heap, resident_memory
+
+COUNT = int(os.environ.get('MMSEG_VITTM_SOAK', '0'))  # 2000 is the whole of it: minutes
+MOST = 50  # MiB
+linux_only = pytest.mark.skipif(resident_memory() is None, reason='this system does not tell resident memory')
+
+
+def soak(*options: str) -> dict:
+    paths = [str(ROOT), str(ROOT / 'tests'), *filter(None, [os.environ.get('PYTHONPATH')])]
+    done = subprocess.run([sys.executable, str(ROOT / 'tests' / 'soak.py'), *options], capture_output=True, text=True,
+                          timeout=3600, env=os.environ | dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1'))
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.parametrize('mode', ['slide', 'whole'])
+def test_memory_stays_what_it_was(mode):
+    """After each size came up once; MMSEG_VITTM_SOAK=2000 is the whole count, with 200 sizes."""
+    result = soak(mode, '--count', str(COUNT or 120), '--sizes', '200' if COUNT else '40')
+    assert result['growth'] < MOST, result
+
+
+@linux_only
+@pytest.mark.skipif(not COUNT, reason='MMSEG_VITTM_SOAK=2000 runs it')
+@pytest.mark.parametrize('backend', ['eager', 'aot_eager'])
+@pytest.mark.parametrize('mode', ['slide', 'whole'])
+def test_memory_stays_what_it_was_compiled(mode, backend):
+    result = soak(mode, '--count', str(COUNT), '--backend', backend)
+    assert result['growth'] < MOST, result
+
+
+@linux_only
+def test_free_memory_is_given_back():
+    heap, given_back = Heap(slack=8), []
+    heap._give_back = given_back.append
+    heap.trim()
+    assert not given_back
+    kept = bytearray(b'x') * (16 << 20)
+    heap.trim()
+    assert given_back == [0] and len(kept)
+    heap.trim()
+    assert given_back == [0]  # what is in use is no reason to try again
