@@ -15,7 +15,9 @@ SEED = int(os.environ.get('MMSEG_VITTM_SEED', 0))
 def slow_disk(rank: int) -> None:
     """Saving takes a good part of the run, so that kills hit the moments between its steps too."""
     for name in ('fsync', 'replace', 'unlink'):
-        def slowly(*arguments, function=getattr(os, name), **keywords):
+        real = getattr(os, name)
+
+        def slowly(*arguments, function=real, **keywords):
             time.sleep(0.02)
             return function(*arguments, **keywords)
         setattr(os, name, slowly)
