@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class CheckpointError(RuntimeError):
     """A checkpoint cannot be read, or does not fit: the message names the file, the problem and the remedy."""
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: the message says at which iteration, why, and the remedy."""

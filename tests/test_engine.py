@@ -9,7 +9,8 @@ from mmengine.runner import CheckpointLoader, Runner
 from mmseg_vittm.engine import MeanLossHook, launch, mean_loss_hook
 from mmseg_vittm.engine.amp import use_amp
 from mmseg_vittm.engine.configs import check_data
-from mmseg_vittm.engine.loading import StrictRunner, read_checkpoint, use_safe_loader
+from mmseg_vittm.engine.loading import read_checkpoint, use_safe_loader
+from mmseg_vittm.engine.runner import StrictRunner
 from mmseg_vittm.errors import CheckpointError, InputError
 
 

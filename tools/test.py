@@ -7,7 +7,8 @@ import mmseg_vittm  # noqa: F401  (registers the models)
 from mmseg_vittm.engine.command import add_config_options, add_speed_options, run
 from mmseg_vittm.engine.configs import check_data, load_config
 from mmseg_vittm.engine.launch import LAUNCHERS, prepare_launch
-from mmseg_vittm.engine.loading import StrictRunner, use_safe_loader
+from mmseg_vittm.engine.loading import use_safe_loader
+from mmseg_vittm.engine.runner import StrictRunner
 from mmseg_vittm.errors import InputError
 
 

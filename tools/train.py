@@ -1,6 +1,7 @@
 """Trains a segmentor: python tools/train.py CONFIG [--data-root DIR] [--pretrained FILE] ..."""
 import argparse
 import os
+import sys
 from pathlib import Path
 
 # Read when torch is imported: threads that wait for each other on the CPU soon sleep instead of spinning for
@@ -15,7 +16,8 @@ from mmseg_vittm.engine.amp import use_amp
 from mmseg_vittm.engine.command import add_config_options, run, set_aside_earlier_run
 from mmseg_vittm.engine.configs import check_data, load_config
 from mmseg_vittm.engine.launch import LAUNCHERS, divide_batch, keep_freed_memory, prepare_launch, world_size
-from mmseg_vittm.engine.loading import StrictRunner, use_safe_loader
+from mmseg_vittm.engine.loading import use_safe_loader
+from mmseg_vittm.engine.runner import AUTO, StrictRunner
 from mmseg_vittm.errors import InputError
 
 
@@ -29,12 +31,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', metavar='DIR',
                         help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG); checkpoints of '
                         'an earlier run there are moved to a subfolder')
-    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work dir')
+    parser.add_argument('--resume', choices=('newest', AUTO), metavar=AUTO,
+                        help='go on from the newest whole checkpoint in the work dir; --resume=auto begins anew where '
+                        'there is none')
     parser.add_argument('--amp', action='store_true',
                         help='mixed precision: float16 with a loss scale on GPUs, bfloat16 on CPUs')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started the processes')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    # A bare --resume takes no word after it: that may be the config.
+    args = parser.parse_args(['--resume=newest' if word == '--resume' else word for word in sys.argv[1:]])
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     return args
 
@@ -53,15 +58,16 @@ def main() -> None:
         cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=args.pretrained)
     if args.amp:
         use_amp(cfg)
-    cfg.resume = args.resume or cfg.get('resume', False)
-    if args.resume and cfg.get('load_from') is None and not (Path(cfg.work_dir) / 'last_checkpoint').is_file():
-        raise InputError(f'--resume: {cfg.work_dir} holds no last_checkpoint; give the --work-dir of the run to go on '
-                         'with, or leave --resume out to begin one')
+    if args.resume:
+        cfg.resume = AUTO if args.resume == AUTO else True
+    if cfg.get('resume') is True and cfg.get('load_from') is None and not Path(cfg.work_dir).is_dir():
+        raise InputError(f'--resume: {cfg.work_dir}: no such work dir; give the --work-dir of the run to go on with, '
+                         'or leave --resume out to begin one (--resume=auto does either)')
     divide_batch(cfg, world_size(args.launcher))
     prepare_launch(cfg, args.launcher)
     keep_freed_memory()
     use_safe_loader()
-    aside = set_aside_earlier_run(cfg.work_dir) if is_main_process() and not cfg.resume else None
+    aside = set_aside_earlier_run(cfg.work_dir) if is_main_process() and not cfg.get('resume') else None
     runner = StrictRunner.from_cfg(cfg)
     if aside:
         MMLogger.get_current_instance().warning(f'The checkpoints of an earlier run were moved to {aside}')

@@ -15,7 +15,12 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=16000, max_keep_ckpts=3),
+    checkpoint=dict(type='AtomicCheckpointHook', by_epoch=False, interval=16000, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    data_position=dict(type='DataPositionHook'),
+    random_state=dict(type='RandomStateHook'),
+    last_validation=dict(type='LastValidationHook'),
+    peer_watch=dict(type='PeerWatchHook'),
+    finite_loss=dict(type='FiniteLossHook'),
     mean_loss=dict(type='MeanLossHook'),
     pictures=dict(type='PictureHook', num_val=4))

@@ -1,14 +1,18 @@
 """What every command line does alike: common options, errors in one line, earlier runs kept."""
 import argparse
+import errno
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from mmengine.config import DictAction
 
-from ..errors import CheckpointError, InputError
+from ..errors import CheckpointError, InputError, TrainingError
 from ..precision import DTYPES
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +37,19 @@ def run(main: Callable[[], None]) -> None:
     """Runs a tool; a user's error becomes one line on stderr and exit status 2, anything else a traceback."""
     try:
         main()
-    except (InputError, CheckpointError) as error:
-        sys.stderr.write(f'error: {error}\n')
-        sys.exit(2)
+    except (InputError, CheckpointError, TrainingError) as error:
+        fail(str(error))
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        fail(f'{error.filename or "a log file"}: could not be written ({error.strerror}); make room on that disk, and '
+             'go on with --resume')
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the process with an error in one line and status 2."""
+    sys.stderr.write(f'error: {message}\n')
+    sys.exit(2)
 
 
 def set_aside_earlier_run(work_dir: str) -> Path | None:

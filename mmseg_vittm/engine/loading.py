@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import CheckpointLoader
 from mmseg.apis import init_model
 from mmseg.registry import DATASETS
 from safetensors import safe_open
@@ -41,24 +41,6 @@ def read_checkpoint(path: str) -> dict:
                               'loaded by --pretrained or init_cfg')
     checkpoint.setdefault('meta', {}).pop('config', None)  # Runner.resume would run it as Python
     return checkpoint
-
-
-class StrictRunner(Runner):
-    """mmengine's Runner, whose checkpoints must fit the model exactly (mmengine's only print what does not)."""
-
-    def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = True,
-                        revise_keys: list = [(r'^module.', '')]) -> dict:  # noqa: B006  (as in mmengine)
-        """Loads a checkpoint; see `mmengine.runner.Runner.load_checkpoint`.
-
-        Raises:
-            CheckpointError: Weights are missing, unexpected or of another shape; lists them.
-        """
-        try:
-            return super().load_checkpoint(filename, map_location, strict, revise_keys)
-        except RuntimeError as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(f'{filename} does not fit the model of this config: {error}') from error
 
 
 def use_safe_loader() -> None:

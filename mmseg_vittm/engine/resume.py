@@ -1,0 +1,78 @@
+"""Which checkpoint a run goes on from: the newest that is whole."""
+import re
+import zipfile
+from pathlib import Path
+
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from ..errors import CheckpointError
+from .loading import read_checkpoint
+
+NAMES = ('iter_{}.pth', 'epoch_{}.pth')
+NEEDED = dict(optimizer='the state of the optimizer', message_hub='the log of the run')
+
+
+def checkpoint_folders(runner: Runner) -> list[Path]:
+    """Returns where a run's checkpoints are: its work dir, and its checkpoint hook's `out_dir` if it has one."""
+    folders = [Path(runner.work_dir)]
+    for hook in runner.hooks:
+        if isinstance(hook, CheckpointHook) and hook.out_dir is not None:
+            folders += [Path(hook.out_dir) / Path(runner.work_dir).name, Path(hook.out_dir)]
+    return list(dict.fromkeys(folders))
+
+
+def checkpoints_in(folders: list[Path], names: tuple[str, ...] = NAMES) -> list[Path]:
+    """Returns the checkpoints in folders that a run may be resumed from, the newest first, by the number in the name.
+
+    Neither `last_checkpoint` nor modification times count: they change when a folder is copied, moved or damaged.
+
+    Args:
+        folders: The folders; they need not exist.
+        names: Templates of file names, with `{}` for the number of iterations or epochs.
+    """
+    found = []
+    for name in dict.fromkeys(names):
+        pattern = re.compile(re.escape(name).replace(re.escape('{}'), r'(\d+)'))
+        for folder in folders:
+            for path in folder.iterdir() if folder.is_dir() else ():
+                match = pattern.fullmatch(path.name)
+                if match and path.is_file():
+                    found.append((int(match[1]), path))
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def why_not_resumable(path: str | Path) -> str | None:
+    """Reads a checkpoint whole, and returns why no run can be resumed from it, or None where one can."""
+    try:
+        checkpoint = read_checkpoint(str(path))
+        if zipfile.is_zipfile(path):  # torch does not compare checksums
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged:
+                return f'{path} is damaged: the checksum of {damaged} in it is wrong'
+    except (CheckpointError, zipfile.BadZipFile, OSError) as error:
+        return str(error)
+    meta = checkpoint.get('meta')
+    progress = [meta.get(name) for name in ('iter', 'epoch')] if isinstance(meta, dict) else [None]
+    if not all(isinstance(number, int) for number in progress):
+        return f'{path} holds weights only: it does not say after which iteration it was made'
+    for name, what in NEEDED.items():
+        if not isinstance(checkpoint.get(name), dict):
+            return f'{path} holds weights only: {what} is missing ({name!r})'
+    return None
+
+
+def newest_resumable(runner: Runner) -> Path | None:
+    """Returns the newest checkpoint of a run that can be read whole, None where there is none.
+
+    Each one passed over is a warning with the reason.
+    """
+    names = [hook.filename_tmpl for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    for path in checkpoints_in(checkpoint_folders(runner), (*names, *NAMES)):
+        reason = why_not_resumable(path)
+        if reason is None:
+            return path
+        MMLogger.get_current_instance().warning(f'Passed over on resuming: {reason}')
+    return None

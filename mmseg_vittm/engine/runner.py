@@ -1,0 +1,76 @@
+"""StrictRunner: mmengine's Runner, which loads exactly what fits and resumes from what is whole."""
+from typing import Any
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..errors import CheckpointError, InputError
+from .command import set_aside_earlier_run
+from .resume import newest_resumable, why_not_resumable
+
+AUTO = 'auto'
+
+
+@RUNNERS.register_module()
+class StrictRunner(Runner):
+    """mmengine's Runner, whose checkpoints must fit the model exactly (mmengine's only print what does not).
+
+    With `resume=True` it goes on from `load_from` or else from the newest whole checkpoint in the work dir, and
+    fails where there is none. With `resume='auto'` it goes on where it can, and else begins anew: a checkpoint in the
+    work dir comes before `load_from`.
+    """
+
+    def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = True,
+                        revise_keys: list = [(r'^module.', '')]) -> dict:  # noqa: B006  (as in mmengine)
+        """Loads a checkpoint; see `mmengine.runner.Runner.load_checkpoint`.
+
+        Raises:
+            CheckpointError: Weights are missing, unexpected or of another shape; lists them.
+        """
+        try:
+            return super().load_checkpoint(filename, map_location, strict, revise_keys)
+        except RuntimeError as error:
+            if isinstance(error, CheckpointError):
+                raise
+            raise CheckpointError(f'{filename} does not fit the model of this config: {error}') from error
+
+    def load_or_resume(self) -> None:
+        """Loads or resumes, once, as the class says.
+
+        Raises:
+            InputError: There is nothing to resume from.
+            CheckpointError: What `load_from` names cannot be resumed from.
+        """
+        if self._has_loaded or not self._resume:
+            return super().load_or_resume()
+        answer = [None, None]
+        if is_main_process():
+            answer = self._choose()
+        broadcast_object_list(answer)  # so that all processes go on, or end, together
+        path, error = answer
+        if error is not None:
+            raise error
+        if path is None:
+            self.logger.info(f'No checkpoint to resume from in {self.work_dir}: the run begins anew')
+            self._resume = False
+            return super().load_or_resume()
+        self.logger.info(f'Resuming from {path}')
+        self.resume(path)
+        self._has_loaded = True
+
+    def _choose(self) -> list:
+        if self._load_from is not None and self._resume != AUTO:
+            reason = why_not_resumable(self._load_from)
+            return [self._load_from, reason and CheckpointError(f'{reason}; give load_from a checkpoint that '
+                                                                'training wrote, or leave --resume out')]
+        path = newest_resumable(self)
+        if path is None and self._resume != AUTO:
+            return [None, InputError(
+                f'--resume: {self.work_dir} holds no whole checkpoint to go on from; give the --work-dir of the run to '
+                'go on with, or leave --resume out to begin one (--resume=auto does either)')]
+        if path is None:
+            aside = set_aside_earlier_run(self.work_dir)
+            if aside:
+                self.logger.warning(f'The checkpoints of an earlier run were moved to {aside}')
+        return [path and str(path), None]

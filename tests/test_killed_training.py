@@ -1,0 +1,51 @@
+"""SIGKILL at random moments of training: every time it goes on and ends where the uninterrupted run does.
+
+MMSEG_VITTM_KILLS=50 kills that many runs; MMSEG_VITTM_SEED draws other moments.
+"""
+import os
+import random
+import time
+
+from forked_runs import assert_same_state, recorded, start, train, write_random_config
+
+KILLS = int(os.environ.get('MMSEG_VITTM_KILLS', 3))
+SEED = int(os.environ.get('MMSEG_VITTM_SEED', 0))
+
+
+def slow_disk(rank: int) -> None:
+    """Saving takes a good part of the run, so that kills hit the moments between its steps too."""
+    for name in ('fsync', 'replace', 'unlink'):
+        real = getattr(os, name)
+
+        def slowly(*arguments, function=real, **keywords):
+            time.sleep(0.02)
+            return function(*arguments, **keywords)
+        setattr(os, name, slowly)
+
+
+def test_killed_at_random_moments(tmp_path):
+    draw = random.Random(SEED)
+    config = write_random_config(tmp_path)
+    train(config, tmp_path / 'whole', before=slow_disk)
+    began = time.monotonic()
+    train(config, tmp_path / 'again', before=slow_disk)  # the data are there now
+    takes = time.monotonic() - began
+    survived, resumed_at = 0, []
+    while survived < KILLS:
+        work = tmp_path / f'killed_{survived}'
+        run = start(config, work, before=slow_disk)
+        time.sleep(draw.uniform(0.2, 1) * takes)
+        if not run.processes[0].is_alive():
+            continue  # too late; its work dir is used again, by a new run
+        run.wait(0)
+        left = sorted(path.name for path in work.glob('iter_*.pth'))
+        done = train(config, work, '--resume=auto', before=slow_disk).output()
+        resumed_at.append(left[-1] if left else None)
+        assert 'Passed over' not in done, done[-3000:]  # what has a checkpoint's name is whole
+        assert_same_state(work / 'iter_12.pth', tmp_path / 'whole' / 'iter_12.pth')
+        assert recorded(work) == recorded(tmp_path / 'whole')
+        assert sorted(path.name for path in work.glob('*.pth')) == ['iter_10.pth', 'iter_12.pth']
+        assert not list(work.glob('.*.tmp')) and (work / 'last_checkpoint').read_text() == 'iter_12.pth'
+        assert 'mIoU' in done  # it was validated at the end
+        survived += 1
+    print(f'{survived} kills survived; newest checkpoint then: {resumed_at}')
