@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
 from mmseg.apis import init_model
 from mmseg.registry import DATASETS
@@ -13,6 +14,7 @@ from torch import nn
 
 from ..errors import CheckpointError
 from ..weight_files import read_file
+from .checked_loaders import use_checked_data
 
 DATASET_META = 'dataset_meta'
 
@@ -43,8 +45,19 @@ def read_checkpoint(path: str) -> dict:
     return checkpoint
 
 
+@RUNNERS.register_module()
 class StrictRunner(Runner):
-    """mmengine's Runner, whose checkpoints must fit the model exactly (mmengine's only print what does not)."""
+    """mmengine's Runner, whose checkpoints must fit the model exactly (mmengine's only print what does not).
+
+    Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take it by `runner_type='StrictRunner'`.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'StrictRunner':
+        """Builds a Runner from a config, on checked data."""
+        runner = super().from_cfg(cfg)
+        use_checked_data(runner)
+        return runner
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = True,
                         revise_keys: list = [(r'^module.', '')]) -> dict:  # noqa: B006  (as in mmengine)
