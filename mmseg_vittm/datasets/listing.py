@@ -10,6 +10,7 @@ from mmseg.registry import DATASETS
 
 from ..errors import DataError, InputError
 
+ADE20K_SOURCE = 'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB)'
 SKIP_OPTIONS = ('bad_data', 'max_skipped')  # of a dataset's config: for CheckedDataset, not for the dataset
 
 
@@ -44,6 +45,38 @@ def leave_files_to_checks(cfg: dict) -> dict:
         if leaf.get('type') in ('ToyScenes', 'mmseg.ToyScenes'):
             leaf.setdefault('check_files', False)
     return cfg
+
+
+def check_folders(dataset: ConfigDict, loader: str) -> None:
+    """Checks that the folders of one dataset exist and hold files.
+
+    Args:
+        dataset: Its config.
+        loader: The dataloader that has it.
+
+    Raises:
+        DataError: One is missing or empty; says where ADE20K is to be had.
+    """
+    if dataset.get('type') == 'ToyScenes' or dataset.get('backend_args'):  # draws itself, or is no folder
+        return
+    root = Path(dataset.get('data_root') or '')
+    for folder in (dataset.get('data_prefix') or {}).values():
+        path = root / (folder or '')
+        problem = None if path.is_dir() else 'no such folder'
+        if problem is None and not any(path.iterdir()):
+            problem = 'the folder is empty'
+        if problem:
+            raise DataError(path.resolve(), f'{problem}, but {loader} ({dataset.get("type")}) reads it',
+                            _remedy(dataset, root))
+
+
+def _remedy(dataset: ConfigDict, root: Path) -> str:
+    if dataset.get('type') != 'ADE20KDataset':
+        return 'give --data-root the folder that holds it'
+    text = ('give --data-root the folder ADEChallengeData2016, the one that holds images/ and annotations/, each '
+            f'with training/ and validation/. ADE20K is at {ADE20K_SOURCE}')
+    inner = root / 'ADEChallengeData2016'
+    return text + f'. Did you mean --data-root {inner}?' * inner.is_dir()
 
 
 def list_samples(cfg: dict) -> tuple[BaseDataset, list[dict]]:

@@ -28,14 +28,14 @@ def use_checked_data(runner: Runner) -> None:
         else:
             options = {name: dataset.pop(name) for name in SKIP_OPTIONS if name in dataset}
             loader['dataset'] = dict(type='mmseg.CheckedDataset', dataset=dataset, test_mode=split != 'train',
-                                     num_classes=_num_classes(runner.cfg), **options)
+                                     num_classes=num_classes(runner.cfg), **options)
             setattr(runner, f'_{split}_dataloader', loader)
         skips = skips or split != 'train' and options.get('bad_data') == 'skip'
     if skips:
         runner.register_hook(LeftOutHook())
 
 
-def _num_classes(cfg: Config) -> int | None:
+def num_classes(cfg: Config) -> int | None:
     """Returns the number of classes of a config's model, where it says so."""
     model = cfg.get('model') or {}
     head = (model.get('module') or model).get('decode_head') or {}  # `module`: of test-time augmentation
@@ -47,6 +47,7 @@ def _num_classes(cfg: Config) -> int | None:
 @HOOKS.register_module()
 class LeftOutHook(Hook):
     """States with the scores how many images `bad_data='skip'` left out, as `images_left_out`."""
+    priority = 'HIGHEST'  # before mmengine's hook that takes the scores to the log
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Adds the number to the scores of a validation, and warns."""

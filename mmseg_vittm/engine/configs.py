@@ -1,12 +1,11 @@
 """Configs as the command lines see them: read, pointed at their data, checked before anything long starts."""
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
-from ..datasets.listing import datasets_of
-from ..errors import DataError, InputError
+from ..datasets.listing import check_folders, datasets_of
+from ..errors import InputError
 
-ADE20K_SOURCE = 'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB)'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -63,32 +62,3 @@ def check_data(cfg: Config, loaders: tuple[str, ...]) -> None:
     for loader in loaders:
         for dataset in datasets_of(cfg.get(loader) or {}):
             check_folders(dataset, loader)
-
-
-def check_folders(dataset: ConfigDict, loader: str) -> None:
-    """Checks the folders of one dataset; see `check_data`.
-
-    Args:
-        dataset: Its config.
-        loader: The dataloader that has it.
-    """
-    if dataset.get('type') == 'ToyScenes' or dataset.get('backend_args'):  # draws itself, or is no folder
-        return
-    root = Path(dataset.get('data_root') or '')
-    for folder in (dataset.get('data_prefix') or {}).values():
-        path = root / (folder or '')
-        problem = None if path.is_dir() else 'no such folder'
-        if problem is None and not any(path.iterdir()):
-            problem = 'the folder is empty'
-        if problem:
-            raise DataError(path.resolve(), f'{problem}, but {loader} ({dataset.get("type")}) reads it',
-                            _remedy(dataset, root))
-
-
-def _remedy(dataset: ConfigDict, root: Path) -> str:
-    if dataset.get('type') != 'ADE20KDataset':
-        return 'give --data-root the folder that holds it'
-    text = ('give --data-root the folder ADEChallengeData2016, the one that holds images/ and annotations/, each '
-            f'with training/ and validation/. ADE20K is at {ADE20K_SOURCE}')
-    inner = root / 'ADEChallengeData2016'
-    return text + f'. Did you mean --data-root {inner}?' * inner.is_dir()
