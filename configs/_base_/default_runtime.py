@@ -8,6 +8,7 @@ vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
+runner_type = 'StrictRunner'  # for MMSegmentation's own tools: checked data, strict checkpoints
 load_from = None
 resume = False
 tta_model = dict(type='SlideTTAModel')  # MMSegmentation's SegTTAModel, asking SlideSegmentor for logits

@@ -49,6 +49,8 @@ class ToyScenes(BaseSegDataset):
         max_refetch (int): How many times a scene that a transform rejects is replaced by another.
         ignore_index (int): The label of pixels that do not count.
         reduce_zero_label (bool): Whether label 0 (unlabelled) becomes `ignore_index` and k becomes k - 1.
+        check_files (bool): Whether every file of the set must be there and hold something; `CheckedDataset`, which
+            names bad files itself, sets False.
 
     Raises:
         ValueError: When a parameter makes no set, or `data_root` holds another set.
@@ -75,8 +77,10 @@ class ToyScenes(BaseSegDataset):
                  lazy_init: bool = False,
                  max_refetch: int = 1000,
                  ignore_index: int = 255,
-                 reduce_zero_label: bool = True) -> None:
-        self.parameters = dict(num_train=num_train, num_val=num_val, image_size=image_size, seed=seed)
+                 reduce_zero_label: bool = True,
+                 check_files: bool = True) -> None:
+        self.parameters = dict(num_train=num_train, num_val=num_val, image_size=image_size, seed=seed,
+                               check_files=check_files)
         if data_prefix is None:
             data_prefix = dict(img_path='images/training', seg_map_path='annotations/training')
         super().__init__(
@@ -91,7 +95,8 @@ class ToyScenes(BaseSegDataset):
         return super().load_data_list()
 
 
-def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed: int) -> None:
+def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed: int,
+            check_files: bool = True) -> None:
     """Sees to it that `data_root` holds the set: draws it if there is nothing, checks it if there is something.
 
     A set appears under its name only when it is complete: it is drawn into a folder of its own beside `data_root`
@@ -103,6 +108,7 @@ def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed:
         num_val (int): Number of validation scenes.
         image_size (int): Side of the pictures in pixels, at least 32.
         seed (int): Which scenes, at least 0.
+        check_files (bool): Whether every file must be there and hold something.
 
     Raises:
         ValueError: When a parameter makes no set, or `data_root` holds another set.
@@ -117,7 +123,7 @@ def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed:
     root = Path(os.path.realpath(data_root))
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         draw(root, record)
-    check(root, record)
+    check(root, record, check_files)
 
 
 def draw(root: Path, record: dict) -> None:
@@ -149,8 +155,8 @@ def draw(root: Path, record: dict) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def check(root: Path, record: dict) -> None:
-    """Raises an error unless `root` holds the set that `record` describes, whole."""
+def check(root: Path, record: dict, check_files: bool = True) -> None:
+    """Raises an error unless `root` holds the set that `record` describes, whole where `check_files` is set."""
     remedy = f'Choose another data_root, or delete {root} yourself if you can do without it; it is then drawn anew.'
     try:
         found = json.loads((root / RECORD).read_text())
@@ -162,6 +168,8 @@ def check(root: Path, record: dict) -> None:
                  if found[name] != value]
     if different:
         raise ValueError(f'{root} holds other toy scenes: {"; ".join(different)}. {remedy}')
+    if not check_files:
+        return
     present = {entry.path for split in SPLITS for kind in ('images', 'annotations') if (root / kind / split).is_dir()
                for entry in os.scandir(root / kind / split) if entry.stat().st_size}
     wanted = [str(path) for _, _, *pair in scene_files(root, record) for path in pair]

@@ -2,6 +2,7 @@
 from .. import mm  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .amp import CpuAmpOptimWrapper
 from .atomic_files import AtomicBackend
+from .checked_loaders import LeftOutHook
 from .checkpoint_hook import AtomicCheckpointHook
 from .data_position import DataPositionHook
 from .finite_loss_hook import FiniteLossHook
@@ -15,6 +16,6 @@ from .runner import StrictRunner
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FiniteLossHook',
-    'LastValidationHook', 'MeanLossHook', 'OptimizeHook', 'PeerWatchHook', 'PictureHook', 'RandomStateHook',
+    'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'OptimizeHook', 'PeerWatchHook', 'PictureHook', 'RandomStateHook',
     'StrictRunner'
 ]

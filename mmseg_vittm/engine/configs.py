@@ -1,12 +1,11 @@
 """Configs as the command lines see them: read, pointed at their data, checked before anything long starts."""
-from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
+from ..datasets.listing import check_folders, datasets_of
 from ..errors import InputError
 
-ADE20K_SOURCE = 'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB)'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -35,19 +34,6 @@ def load_config(path: str, cfg_options: dict | None = None, data_root: str | Non
     return cfg
 
 
-def datasets_of(node: ConfigDict | list) -> Iterator[ConfigDict]:
-    """Yields every dataset in a dataloader's config, inside wrappers and concatenations too."""
-    if isinstance(node, dict):
-        if 'data_root' in node or 'data_prefix' in node:
-            yield node
-        for key, value in node.items():
-            if key not in ('pipeline', 'data_prefix'):
-                yield from datasets_of(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from datasets_of(value)
-
-
 def set_data_root(cfg: Config, data_root: str) -> None:
     """Points every dataset of a config at one folder.
 
@@ -64,36 +50,15 @@ def set_data_root(cfg: Config, data_root: str) -> None:
 
 
 def check_data(cfg: Config, loaders: tuple[str, ...]) -> None:
-    """Checks that the folders of the datasets to be read exist and hold files.
+    """Checks that the folders of the datasets to be read exist and hold files; what is in them, `CheckedDataset` sees.
 
     Args:
         cfg: The config.
         loaders: Names of the dataloaders that will be used.
 
     Raises:
-        InputError: One is missing or empty; says which, and where ADE20K is to be had.
+        DataError: One is missing or empty; says which, and where ADE20K is to be had.
     """
     for loader in loaders:
         for dataset in datasets_of(cfg.get(loader) or {}):
-            if dataset.get('type') == 'ToyScenes':  # draws itself
-                continue
-            root = Path(dataset.get('data_root') or '')
-            for folder in (dataset.get('data_prefix') or {}).values():
-                path = root / (folder or '')
-                problem = None if path.is_dir() else 'no such folder'
-                if problem is None and not any(path.iterdir()):
-                    problem = 'the folder is empty'
-                if problem:
-                    raise InputError(_missing(dataset, path, root, problem, loader))
-
-
-def _missing(dataset: ConfigDict, path: Path, root: Path, problem: str, loader: str) -> str:
-    text = f'{path.resolve()}: {problem}, but {loader} ({dataset.get("type")}) reads it.'
-    if dataset.get('type') == 'ADE20KDataset':
-        text += (' Give --data-root the folder ADEChallengeData2016, the one that holds images/ and annotations/, each '
-                 f'with training/ and validation/. ADE20K is at {ADE20K_SOURCE}')
-        inner = root / 'ADEChallengeData2016'
-        if inner.is_dir():
-            text += f'. Did you mean --data-root {inner}?'
-        return text
-    return text + ' Give --data-root the folder that holds it'
+            check_folders(dataset, loader)

@@ -1,11 +1,13 @@
 """StrictRunner: mmengine's Runner, which loads exactly what fits and resumes from what is whole."""
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError, InputError
+from .checked_loaders import use_checked_data
 from .command import set_aside_earlier_run
 from .resume import newest_resumable, why_not_resumable
 
@@ -19,7 +21,16 @@ class StrictRunner(Runner):
     With `resume=True` it goes on from `load_from` or else from the newest whole checkpoint in the work dir, and
     fails where there is none. With `resume='auto'` it goes on where it can, and else begins anew: a checkpoint in the
     work dir comes before `load_from`.
+
+    Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take it by `runner_type='StrictRunner'`.
     """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'StrictRunner':
+        """Builds a Runner from a config, on checked data."""
+        runner = super().from_cfg(cfg)
+        use_checked_data(runner)
+        return runner
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = True,
                         revise_keys: list = [(r'^module.', '')]) -> dict:  # noqa: B006  (as in mmengine)

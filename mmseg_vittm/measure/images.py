@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS, TRANSFORMS
 from torch import Tensor, nn
 
-from ..engine.configs import datasets_of
+from ..datasets.listing import SKIP_OPTIONS, datasets_of
 from ..errors import InputError
 
 # (height, width) of synthetic images, in the order in which they come. No statistics of ADE20K's sizes are at hand;
@@ -63,6 +63,8 @@ class Images:
         self.sizes = SYNTHETIC_SIZES if size is None else (tuple(size), )
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
             self.pipeline = Compose([TRANSFORMS.build(step) for step in steps])
+            for option in SKIP_OPTIONS:
+                dataset.pop(option, None)
             dataset.update(pipeline=[], test_mode=True, serialize_data=False)  # mmengine cannot serialise nothing
             self.dataset = DATASETS.build(dataset) if real else None
         if real and not len(self.dataset):

@@ -272,7 +272,7 @@ def _draw_bar(figure: Figure, axes: Axes, row: int, stages: dict[str, float], un
         left += value
 
 
-def _render(figure: Figure) -> dict[str, bytes]:
+def render_files(figure: Figure) -> dict[str, bytes]:
     """The figure as files, by their ending, without dates."""
     files = {}
     for ending, metadata in (('svg', {'Date': None}), ('png', {'Software': None})):
@@ -314,9 +314,9 @@ def draw_plots(files: Sequence[str], out: str, metafiles: Sequence[str | Path], 
     with matplotlib.style.context(['default', STYLE]):
         protocol = measurements[0].conditions['protocol']
         points = make_points(measurements, metadata, values)
-        drawn = {'pareto': _render(pareto_figure(points, protocol, conditions, title))}
+        drawn = {'pareto': render_files(pareto_figure(points, protocol, conditions, title))}
         if bars:
-            drawn['stages'] = _render(stages_figure(bars, conditions, title))
+            drawn['stages'] = render_files(stages_figure(bars, conditions, title))
     if without:
         logger.info(f'{"Not in the stage plot" if bars else "No stage plot"}, for want of latencies by stage '
                     f'({protocol}): {", ".join(without)}')

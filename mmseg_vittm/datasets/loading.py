@@ -1,0 +1,105 @@
+"""MMSegmentation's loaders with every file checked: the same pixels of a good file, one error for a bad one."""
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmengine.dataset import Compose
+from mmseg.datasets.transforms import LoadAnnotations
+
+from ..errors import DataError, InputError
+from .checks import check_label, check_range, decode, label_table, read_file
+
+
+class LoadCheckedImage(LoadImageFromFile):
+    """`LoadImageFromFile` whose errors name the file.
+
+    Args:
+        stock: The loader whose options it takes.
+    """
+
+    def __init__(self, stock: LoadImageFromFile):
+        super().__init__()
+        vars(self).update(vars(stock))
+
+    def transform(self, results: dict) -> dict | None:
+        """Loads the image that `img_path` names; see `mmcv.transforms.LoadImageFromFile`.
+
+        Raises:
+            DataError: The file is missing, empty, truncated or no image.
+        """
+        path = results['img_path']
+        try:
+            image = decode(read_file(path, self.backend_args), path, self.color_type, self.imdecode_backend)
+        except DataError:
+            if self.ignore_empty:
+                return None
+            raise
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+
+class LoadCheckedAnnotations(LoadAnnotations):
+    """`LoadAnnotations` that checks labels, and whose errors name the file.
+
+    Args:
+        stock: The loader whose options it takes.
+        num_classes: Labels from there on are an error; None where nobody knows how many there are.
+        ignore_index: Is allowed, like 255.
+    """
+
+    def __init__(self, stock: LoadAnnotations, num_classes: int | None, ignore_index: int):
+        super().__init__()
+        vars(self).update(vars(stock))
+        self.num_classes, self.ignore_index = num_classes, ignore_index
+
+    def _load_seg_map(self, results: dict) -> None:
+        path, reduce = results['seg_map_path'], results['reduce_zero_label']
+        if self.reduce_zero_label not in (None, reduce):
+            raise InputError(f'LoadAnnotations has reduce_zero_label={self.reduce_zero_label}, its dataset {reduce}; '
+                             'set both to the same')
+        content = read_file(path, self.backend_args)
+        label = decode(content, path, 'unchanged', self.imdecode_backend)
+        label = label[..., 0] if label.ndim == 3 and label.shape[2] == 1 else label
+        check_label(label, path, results.get('img_path'), results.get('ori_shape'))
+        label = label.astype(np.uint8)
+        used = label_table(reduce, results.get('label_map'))[label]
+        if self.num_classes is not None:
+            check_range(label, used, path, self.num_classes, self.ignore_index, reduce)
+        results['gt_seg_map'] = used
+        results['seg_fields'].append('gt_seg_map')
+
+
+def use_checked_loaders(step: Any, num_classes: int | None, ignore_index: int) -> Any:
+    """Returns a pipeline, or a transform, with MMSegmentation's loaders in it replaced by those that check.
+
+    Loaders of other classes stay as they are. What transforms hold (`TestTimeAug`, `RandomApply`, ...) is searched too
+    and changed in place.
+
+    Args:
+        step: A transform, a list of them or a `Compose`.
+        num_classes: Classes of the data set, or None.
+        ignore_index: The label that it ignores besides 255.
+    """
+    def visit(node: Any) -> Any:
+        if type(node) is LoadImageFromFile and node.file_client_args is None:
+            return LoadCheckedImage(node)
+        if type(node) is LoadAnnotations:
+            return LoadCheckedAnnotations(node, num_classes, ignore_index)
+        if type(node) in (list, tuple):
+            return type(node)(map(visit, node))
+        if isinstance(node, (BaseTransform, Compose)):
+            for name, value in vars(node).items():
+                setattr(node, name, visit(value))
+        return node
+
+    return visit(step)
+
+
+def has_step(step: Any, kind: type) -> bool:
+    """Tells whether a pipeline, or what its transforms hold, has a transform of a class."""
+    if isinstance(step, kind):
+        return True
+    nodes = step if type(step) in (list, tuple) else vars(step).values() if isinstance(
+        step, (BaseTransform, Compose)) else ()
+    return any(has_step(node, kind) for node in nodes)

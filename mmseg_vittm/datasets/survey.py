@@ -1,0 +1,217 @@
+"""Every image and annotation of a config's datasets looked at: what `tools/check_dataset.py` reports."""
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
+from mmseg.registry import TRANSFORMS
+
+from ..errors import DataError, InputError
+from .checks import AGAIN
+from .listing import check_folders, datasets_of, list_samples, stray_annotations
+from .loading import use_checked_loaders
+from .processes import Died, run_in_processes
+
+ALL = 'all'
+
+
+class Fault(NamedTuple):
+    """A file, what is wrong with it, and what to do."""
+    file: str
+    problem: str
+    remedy: str
+
+    @classmethod
+    def of(cls, error: InputError, file: str = '') -> 'Fault':
+        """Returns an error's fault; `file` is for errors that name none."""
+        if isinstance(error, DataError) and error.problem:
+            return cls(error.file, error.problem, error.remedy)
+        return cls(file, str(error), '')
+
+
+@dataclass
+class Sample:
+    """An image with its annotation, as the datasets of some splits have it."""
+    info: dict
+    loaders: Sequence[Callable]
+    classes: Sequence[int]  # what its labels are among all classes
+    splits: list[str]
+
+
+@dataclass
+class Findings:
+    """What a look at all files has shown.
+
+    Attributes:
+        faults: What is wrong.
+        classes: Names of the classes, of all datasets.
+        pixels: Pixels of each class, by split; under `ALL` of all files.
+        images: Images that contain each class, likewise.
+        ignored: Pixels that are ignored, over all files.
+        files: Number of image and annotation files looked at.
+    """
+    faults: list[Fault] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    pixels: dict[str, np.ndarray] = field(default_factory=dict)
+    images: dict[str, np.ndarray] = field(default_factory=dict)
+    ignored: int = 0
+    files: int = 0
+
+
+def _loader_configs(node: Any) -> Iterator[dict]:
+    """Yields the loaders in a pipeline's config, inside other transforms too, in their order."""
+    if isinstance(node, dict):
+        kind = node.get('type')
+        if (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).split('.')[-1].startswith('Load'):
+            yield node
+        else:
+            for value in node.values():
+                yield from _loader_configs(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _loader_configs(value)
+
+
+@contextmanager
+def _decoder_says() -> Iterator[list[str]]:
+    """Gathers what C libraries write on stderr meanwhile: libjpeg's only word on damage within a file."""
+    said: list[str] = []
+    with tempfile.TemporaryFile() as file:
+        before = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield said
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            file.seek(0)
+            said.extend(file.read().decode(errors='replace').splitlines())
+
+
+def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
+    """Loads a sample as training and testing do.
+
+    Returns:
+        What is wrong with it, and the pixels of each label (256,), where it has a good annotation.
+    """
+    results, faults = dict(sample.info), []
+    results['seg_fields'] = []
+    name = str(results.get('img_path'))
+    for loader in sample.loaders:
+        try:
+            with _decoder_says() as said:
+                loader(results)
+            corrupt = [line for line in said if 'Corrupt JPEG data' in line and 'extraneous bytes before marker 0xd9'
+                       not in line]
+            if corrupt:
+                raise DataError(name, f'damaged: the decoder says {corrupt[0]!r}', AGAIN)
+        except InputError as error:
+            faults.append(Fault.of(error, name))
+        except Exception as error:  # of any loader of others: it must not end the look at all other files
+            reason = ' '.join(str(error).split())
+            faults.append(Fault(name, f'cannot be loaded ({type(error).__name__}: {reason})',
+                                'correct the image or its annotation'))
+    label = results.get('gt_seg_map')
+    return faults, None if label is None else np.bincount(label.ravel(), minlength=256)[:256]
+
+
+class Look:
+    """`look_at` the sample of a number: the task of the processes."""
+
+    def __init__(self, samples: Sequence[Sample]):
+        self.samples = samples
+
+    def __call__(self, number: int) -> tuple[list[Fault], np.ndarray | None]:
+        """Returns what `look_at` says of a sample."""
+        cv2.setNumThreads(0)
+        return look_at(self.samples[number])
+
+
+def list_all(cfg: Config, loaders: Sequence[str], num_classes: int | None, findings: Findings) -> list[Sample]:
+    """Lists the samples of all datasets, those that several have once; notes what is wrong with the folders.
+
+    Args:
+        cfg: The config.
+        loaders: Names of its dataloaders.
+        num_classes: Classes of the model, for datasets that do not know theirs.
+        findings: Gets the classes, and faults of folders.
+    """
+    samples: dict[tuple, Sample] = {}
+    strays: set[str] = set()
+    failed: list[dict] = []
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
+        for loader in loaders:
+            for dataset in datasets_of(cfg.get(loader) or {}):
+                try:
+                    check_folders(dataset, loader)
+                    built, listed = list_samples(dataset)
+                except InputError as error:
+                    files = {key: value for key, value in dataset.items() if key != 'pipeline'}
+                    if files not in failed:  # validation and test are often the same
+                        failed.append(files)
+                        findings.faults.append(Fault.of(error, str(dataset.get('data_root') or '')))
+                    continue
+                split = loader.removesuffix('_dataloader')
+                classes = list(built.metainfo.get('classes') or map(str, range(num_classes or 0)))
+                findings.classes += [name for name in classes if name not in findings.classes]
+                places = [findings.classes.index(name) for name in classes]
+                steps = _build_loaders(dataset, len(classes) or None, built.ignore_index)
+                for info in listed:
+                    key = (info.get('img_path'), info.get('seg_map_path'), info.get('reduce_zero_label'),
+                           str(info.get('label_map')), tuple(map(repr, steps)))
+                    sample = samples.setdefault(key, Sample(info, steps, places, []))
+                    if split not in sample.splits:
+                        sample.splits.append(split)
+                strays.update(stray_annotations(built, listed))
+    known = {os.path.normpath(str(sample.info.get('seg_map_path'))) for sample in samples.values()}
+    findings.faults += [Fault(path, 'an annotation without image', 'add the image, or remove the annotation')
+                        for path in sorted(strays - known)]
+    return list(samples.values())
+
+
+def _build_loaders(dataset: ConfigDict, num_classes: int | None, ignore_index: int) -> list[Callable]:
+    steps = [TRANSFORMS.build(step) for step in _loader_configs(dataset.get('pipeline') or [])]
+    if not steps:
+        steps = [TRANSFORMS.build(dict(type=kind)) for kind in ('LoadImageFromFile', 'LoadAnnotations')]
+    return use_checked_loaders(steps, num_classes, ignore_index)
+
+
+def survey(cfg: Config, loaders: Sequence[str], num_classes: int | None, workers: int,
+           progress: Callable[[int, int, str], None]) -> Findings:
+    """Looks at every image and annotation of a config's datasets.
+
+    Args:
+        cfg: The config.
+        loaders: Names of its dataloaders.
+        num_classes: Classes of the model, for datasets that do not know theirs.
+        workers: Number of processes.
+        progress: Is called after every sample with the number done, that of all, and what goes on.
+    """
+    findings = Findings()
+    samples = list_all(cfg, loaders, num_classes, findings)
+    for split in (ALL, *(loader.removesuffix('_dataloader') for loader in loaders)):
+        findings.pixels[split] = np.zeros(len(findings.classes), np.int64)
+        findings.images[split] = np.zeros(len(findings.classes), np.int64)
+    by_sample: dict[int, list[Fault]] = {}
+    for done, (number, result) in enumerate(run_in_processes(Look(samples), len(samples), workers), 1):
+        sample = samples[number]
+        findings.files += 1 + bool(sample.info.get('seg_map_path'))
+        if isinstance(result, Died):
+            result = [Fault(str(sample.info.get('img_path')), f'loading it, or its annotation, ends the process '
+                            f'({result.reason})', AGAIN)], None
+        by_sample[number], counts = result
+        if counts is not None:
+            findings.ignored += int(counts[255])
+            counts = counts[:len(sample.classes)]
+            for split in (ALL, *sample.splits):
+                np.add.at(findings.pixels[split], sample.classes, counts)
+                np.add.at(findings.images[split], sample.classes, counts > 0)
+        progress(done, len(samples), 'checking')
+    findings.faults += [fault for number in sorted(by_sample) for fault in by_sample[number]]
+    return findings

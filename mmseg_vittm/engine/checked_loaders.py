@@ -1,0 +1,67 @@
+"""Every dataloader of a Runner on checked data, whatever its config."""
+import copy
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+
+from ..datasets.listing import SKIP_OPTIONS
+
+SPLITS = ('train', 'val', 'test')
+
+
+def use_checked_data(runner: Runner) -> None:
+    """Wraps the dataset of each dataloader that a Runner has yet to build in a `CheckedDataset`.
+
+    Its options `bad_data` and `max_skipped` are taken out of the dataset's config. The Runner's config stays as it is.
+    """
+    skips = False
+    for split in SPLITS:
+        loader = copy.deepcopy(getattr(runner, f'_{split}_dataloader'))
+        if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
+            continue
+        dataset = loader['dataset']
+        if str(dataset.get('type')).split('.')[-1] == 'CheckedDataset':
+            dataset.setdefault('test_mode', split != 'train')
+            options = dataset
+        else:
+            options = {name: dataset.pop(name) for name in SKIP_OPTIONS if name in dataset}
+            loader['dataset'] = dict(type='mmseg.CheckedDataset', dataset=dataset, test_mode=split != 'train',
+                                     num_classes=num_classes(runner.cfg), **options)
+            setattr(runner, f'_{split}_dataloader', loader)
+        skips = skips or split != 'train' and options.get('bad_data') == 'skip'
+    if skips:
+        runner.register_hook(LeftOutHook())
+
+
+def num_classes(cfg: Config) -> int | None:
+    """Returns the number of classes of a config's model, where it says so."""
+    model = cfg.get('model') or {}
+    head = (model.get('module') or model).get('decode_head') or {}  # `module`: of test-time augmentation
+    if isinstance(head, (list, tuple)):
+        head = head[-1]
+    return head.get('num_classes')
+
+
+@HOOKS.register_module()
+class LeftOutHook(Hook):
+    """States with the scores how many images `bad_data='skip'` left out, as `images_left_out`."""
+    priority = 'HIGHEST'  # before mmengine's hook that takes the scores to the log
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Adds the number to the scores of a validation, and warns."""
+        self._state(runner, runner.val_dataloader, metrics)
+
+    def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Adds the number to the scores of a test, and warns."""
+        self._state(runner, runner.test_dataloader, metrics)
+
+    @staticmethod
+    def _state(runner: Runner, dataloader, metrics: dict | None) -> None:
+        dataset = dataloader.dataset
+        left_out = getattr(dataset, 'left_out', [])
+        if left_out and metrics is not None:
+            metrics['images_left_out'] = len(left_out)
+            runner.logger.warning(f'These scores leave out {len(left_out)} of {len(left_out) + len(dataset)} images, '
+                                  f'which are bad: {", ".join(left_out)}')
