@@ -4,5 +4,8 @@ from .amp import CpuAmpOptimWrapper
 from .mean_loss_hook import MeanLossHook
 from .optimize_hook import OptimizeHook
 from .picture_hook import PictureHook
+from .safe_loader import use_safe_loader
+
+use_safe_loader()
 
 __all__ = ['CpuAmpOptimWrapper', 'MeanLossHook', 'OptimizeHook', 'PictureHook']
