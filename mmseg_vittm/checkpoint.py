@@ -9,6 +9,7 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from .errors import CheckpointError
+from .safe_pickle import shown
 from .vittm.streams import resample_positions
 from .weight_files import read_state_dict
 
@@ -165,8 +166,9 @@ def select(state: dict[str, Tensor], own_prefix: str, foreign: str, table: tuple
     if foreign in state:
         report.source = source
         return rename(state, table, report)
+    first = ', '.join(map(shown, list(state)[:4]))
     raise CheckpointError(f'{report.path}: neither {source}, nor our own weights, nor an MMSegmentation checkpoint of '
-                          f'this backbone: it has no {foreign!r}, and begins with {", ".join(list(state)[:4])}')
+                          f'this backbone: it has no {foreign!r}, and begins with {first}')
 
 
 def load_weights(module: nn.Module, state: dict[str, Tensor], report: LoadReport, unbuilt: Iterable[str] = (),
@@ -193,12 +195,20 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], report: LoadReport
                 unexpected.append(name)
             continue
         if 'pos_embed' in name:
-            tensor = fit(name, tensor, targets[name], report)
+            try:
+                tensor = fit(name, tensor, targets[name], report)
+            except (IndexError, RuntimeError) as error:  # PyTorch's resampling refuses empty and integer tensors
+                if isinstance(error, CheckpointError):
+                    raise
+                raise CheckpointError(f'{report.path}: {name}, {tensor.dtype} of the shape {tuple(tensor.shape)}, '
+                                      'cannot be resampled to the grid of this model') from error
         if tensor.shape != targets[name].shape:
             shapes.append(f'{name} {tuple(tensor.shape)}, here {tuple(targets[name].shape)}')
+        elif tensor.is_floating_point() != targets[name].is_floating_point():
+            shapes.append(f'{name} {tensor.dtype}, here {targets[name].dtype}')
         fitted[name] = tensor
     missing = [name for name in targets if name not in fitted]
-    problems = [f'{title} ({len(names)}): {", ".join(names)}' for title, names in
+    problems = [f'{title} ({len(names)}): {", ".join(map(shown, names))}' for title, names in
                 (('missing', missing), ('unexpected', unexpected), ('of another shape', shapes)) if names]
     if problems:
         raise CheckpointError(f'{report.path} ({report.source}) does not fit this model, nothing was loaded. '

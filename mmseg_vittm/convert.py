@@ -9,7 +9,8 @@ from torch import Tensor
 
 from .checkpoint import AUTHORS_TABLE, TIMM_VIT_TABLE, LoadReport, rename, square_grid
 from .errors import CheckpointError, InputError
-from .weight_files import read_file, read_state_dict
+from .safe_pickle import shown
+from .weight_files import check_dataset_meta, read_dataset_meta, read_file, unwrap
 
 
 def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str:
@@ -32,14 +33,13 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
         raise InputError(f'{path}: the file to write must end in .safetensors')
     if path.exists() and not overwrite:
         raise InputError(f'{path} is there already; give another name, or --overwrite')
-    state, _ = read_state_dict(source)
+    content = read_file(source)
+    state, _ = unwrap(content, source)
     report = LoadReport(Path(source), '')
     metadata = {'format': 'pt'}
     if any(name.startswith('backbone.') for name in state):
         report.source = 'MMSegmentation checkpoint'
-        meta = (read_file(source).get('meta') or {}).get('dataset_meta')
-        if meta:
-            metadata['dataset_meta'] = json.dumps({key: meta[key] for key in ('classes', 'palette') if key in meta})
+        metadata |= _classes(content, source)
     elif 'process_pos_embed' in state:
         report.source = "the authors' ViTTM checkpoint"
         state = _with_grids(_rename(state, AUTHORS_TABLE, report), report)
@@ -48,7 +48,7 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
         state = _rename(state, TIMM_VIT_TABLE, report)
     else:
         raise CheckpointError(f"{source}: neither the authors' ViTTM checkpoint, nor timm's ViT, nor an MMSegmentation "
-                              f'checkpoint; it begins with {", ".join(list(state)[:4])}')
+                              f'checkpoint; it begins with {", ".join(map(shown, list(state)[:4]))}')
     report.tensors, report.parameters = len(state), sum(tensor.numel() for tensor in state.values())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.{os.getpid()}')
@@ -62,16 +62,31 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
     return f'{path}: {report}'
 
 
+def _classes(content: dict, source: str) -> dict[str, str]:
+    """Returns the classes and the palette of a whole model's checkpoint as the header of a safetensors file."""
+    meta = content.get('meta')
+    meta = meta.get('dataset_meta') if isinstance(meta, dict) else read_dataset_meta(source)
+    check_dataset_meta(meta, source)
+    if not meta:
+        return {}
+    kept = {}
+    if meta.get('classes') is not None:
+        kept['classes'] = list(meta['classes'])
+    if meta.get('palette') is not None:
+        kept['palette'] = [[int(value) for value in colour] for colour in meta['palette']]
+    return {'dataset_meta': json.dumps(kept)}
+
+
 def _rename(state: dict[str, Tensor], table: tuple, report: LoadReport) -> dict[str, Tensor]:
     renamed = rename(state, table, report)
     unknown = [name for name in renamed if name in state]
     if unknown:
         raise CheckpointError(f'{report.path} ({report.source}) holds weights that this project does not know: '
-                              f'{", ".join(unknown)}')
+                              f'{", ".join(map(shown, unknown))}')
     return renamed
 
 
 def _with_grids(state: dict[str, Tensor], report: LoadReport) -> dict[str, Tensor]:
     """Lays flat position embeddings (1, N, C) out on their square grid, (1, H, W, C)."""
-    return {name: tensor.unflatten(1, square_grid(report.path, name, tensor.shape[1]))
+    return {name: tensor.reshape(len(tensor), *square_grid(report.path, name, tensor.shape[1]), tensor.shape[2])
             if name.endswith('pos_embed.weight') and tensor.ndim == 3 else tensor for name, tensor in state.items()}

@@ -9,8 +9,9 @@ from mmengine.runner import CheckpointLoader, Runner
 from mmseg_vittm.engine import MeanLossHook, launch, mean_loss_hook
 from mmseg_vittm.engine.amp import use_amp
 from mmseg_vittm.engine.configs import check_data
-from mmseg_vittm.engine.loading import read_checkpoint, use_safe_loader
+from mmseg_vittm.engine.loading import read_checkpoint
 from mmseg_vittm.engine.runner import StrictRunner
+from mmseg_vittm.engine.safe_loader import use_safe_loader
 from mmseg_vittm.errors import CheckpointError, InputError
 
 
@@ -82,9 +83,9 @@ def test_freed_memory(monkeypatch):
 
 def test_whole_model_checkpoints(tmp_path):
     path = tmp_path / 'run.pth'
-    torch.save(dict(state_dict={'a': torch.ones(1)}, meta=dict(config='raise SystemExit', cfg='x = 1')), path)
+    torch.save(dict(state_dict={'a': torch.ones(1)}, meta=dict(config='y = dict(a=1)', cfg='x = 1')), path)
     checkpoint = read_checkpoint(str(path))
-    assert checkpoint['meta'] == dict(cfg='x = 1')  # `config` would be run by Runner.resume
+    assert checkpoint['meta'] == dict(cfg='x = 1')  # mmengine's Runner.resume would run `config`
     torch.save({'a': torch.ones(1)}, path)
     with pytest.raises(CheckpointError, match="no 'state_dict'"):
         read_checkpoint(str(path))
@@ -98,9 +99,9 @@ def test_strict_runner_and_safe_loader(tmp_path, monkeypatch):
     assert issubclass(StrictRunner, Runner)
     runner = StrictRunner(model=torch.nn.Linear(2, 3), work_dir=str(tmp_path), default_scope='mmseg',
                           experiment_name='strict')
-    torch.save(dict(state_dict={'weight': torch.ones(3, 2)}), tmp_path / 'part.pth')
+    torch.save(dict(state_dict={'weight': torch.ones(3, 2)}, meta={}), tmp_path / 'part.pth')
     with pytest.raises(CheckpointError, match='bias'):
         runner.load_checkpoint(str(tmp_path / 'part.pth'))
-    torch.save(dict(state_dict=dict(weight=torch.ones(3, 2), bias=torch.ones(3))), tmp_path / 'whole.pth')
+    torch.save(dict(state_dict=dict(weight=torch.ones(3, 2), bias=torch.ones(3)), meta={}), tmp_path / 'whole.pth')
     runner.load_checkpoint(str(tmp_path / 'whole.pth'))
     assert torch.equal(runner.model.bias, torch.ones(3))

@@ -27,7 +27,7 @@ import mmseg_vittm, mmseg_vittm.vittm, mmseg_vittm.classifier, mmseg_vittm.check
 from mmseg_vittm.vittm import ViTTMEncoder
 arch = dict(embed_dims=48, num_layers=1, num_heads=4, mlp_ratio=4.0)
 mmseg_vittm.classifier.ViTTMClassifier(ViTTMEncoder(arch, 56), 3)(torch.zeros(1, 3, 56, 56))
-mmseg_vittm.weight_files.mmengine_safe_globals()
+mmseg_vittm.safe_pickle.stand_ins()
 assert mmseg_vittm.__version__
 print('done')
 """)

@@ -5,8 +5,8 @@ import dataclasses
 
 import torch
 
-import mmseg_vittm  # noqa: F401  (registers)
-from mmseg_vittm.engine.command import add_config_options, add_speed_options, run
+import mmseg_vittm
+from mmseg_vittm.engine.command import add_checkpoint_options, add_config_options, add_speed_options, run
 from mmseg_vittm.engine.configs import check_data, load_config
 from mmseg_vittm.errors import InputError
 from mmseg_vittm.measure.conditions import device_name, resolve_device
@@ -40,6 +40,7 @@ def parse_args() -> argparse.Namespace:
     add_config_options(parser)
     parser.add_argument('--checkpoint', nargs='+', metavar='FILE',
                         help="a checkpoint per config, or 'none' (default: random weights, which take as long)")
+    add_checkpoint_options(parser)
     parser.add_argument('--images', type=positive, help='images to measure (default: 200; the images at hand are '
                         'cycled; 50 batches with --throughput)')
     parser.add_argument('--image-size', type=positive, nargs=2, metavar=('HEIGHT', 'WIDTH'),
@@ -104,11 +105,12 @@ def ways_to_run(args: argparse.Namespace, settings: Settings) -> list[tuple[str 
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
+    mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     device = resolve_device(args.device)
     if args.threads:
         torch.set_num_threads(args.threads)
     settings = Settings(device, args.dtype, args.compile, args.batch_size, args.throughput, args.data_root is not None,
-                        args.image_size, args.products)
+                        args.image_size, args.products, args.allow_partial)
     ways = ways_to_run(args, settings)
     console = open_console()
     subjects = []

@@ -1,9 +1,9 @@
 """Converts a checkpoint to .safetensors in our names: python tools/convert_checkpoint.py IN OUT.safetensors"""
 import argparse
 
-import mmseg_vittm  # noqa: F401  (lets mmengine's checkpoints be read)
+import mmseg_vittm
 from mmseg_vittm.convert import convert_checkpoint
-from mmseg_vittm.engine.command import run
+from mmseg_vittm.engine.command import add_checkpoint_options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -15,12 +15,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('source', metavar='IN', help='.pth or .safetensors file')
     parser.add_argument('target', metavar='OUT.safetensors', help='file to write')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT where it is there already')
+    add_checkpoint_options(parser, partial=False)
     return parser.parse_args()
 
 
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
+    mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     print(convert_checkpoint(args.source, args.target, args.overwrite))
 
 

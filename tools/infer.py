@@ -3,8 +3,8 @@ import argparse
 
 import torch
 
-import mmseg_vittm  # noqa: F401  (registers the models)
-from mmseg_vittm.engine.command import add_speed_options, run
+import mmseg_vittm
+from mmseg_vittm.engine.command import add_checkpoint_options, add_speed_options, run
 from mmseg_vittm.engine.configs import load_config
 from mmseg_vittm.engine.loading import load_model
 from mmseg_vittm.engine.media import segment_files
@@ -21,6 +21,7 @@ def parse_args() -> argparse.Namespace:
                         help='overlays with a legend go to DIR/overlays, labels (PNG of class indices) to DIR/labels')
     parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu',
                         help='where to run (default: %(default)s)')
+    add_checkpoint_options(parser)
     add_speed_options(parser)
     parser.add_argument('--opacity', type=float, default=0.5, help="weight of the labels' colours, 0 to 1 "
                         '(default: %(default)s)')
@@ -33,7 +34,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
-    model = load_model(load_config(args.config), args.checkpoint, args.device)
+    mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
+    model = load_model(load_config(args.config), args.checkpoint, args.device, args.allow_partial)
     optimize_if_possible(model, args.dtype, args.compile)
     segment_files(model, args.input, args.out, args.opacity, args.overwrite, args.keep_going)
 

@@ -3,11 +3,10 @@ import argparse
 import os
 from pathlib import Path
 
-import mmseg_vittm  # noqa: F401  (registers the models)
-from mmseg_vittm.engine.command import add_config_options, add_speed_options, run
+import mmseg_vittm
+from mmseg_vittm.engine.command import add_checkpoint_options, add_config_options, add_speed_options, run
 from mmseg_vittm.engine.configs import check_data, load_config
 from mmseg_vittm.engine.launch import LAUNCHERS, prepare_launch
-from mmseg_vittm.engine.loading import use_safe_loader
 from mmseg_vittm.engine.runner import StrictRunner
 from mmseg_vittm.errors import InputError
 
@@ -18,6 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help="checkpoint of the whole model: tools/train.py's .pth, or .safetensors")
     add_config_options(parser)
+    add_checkpoint_options(parser)
     add_speed_options(parser)
     parser.add_argument('--work-dir', metavar='DIR', help='folder for logs (default: work_dirs/CONFIG)')
     parser.add_argument('--show-dir', metavar='DIR', help='write input, truth and prediction of every image here')
@@ -34,6 +34,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
+    mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options, args.data_root)
     check_data(cfg, ('test_dataloader',))
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
@@ -53,8 +54,9 @@ def main() -> None:
         cfg.tta_model.module = cfg.model
         cfg.model = cfg.tta_model
     prepare_launch(cfg, args.launcher)
-    use_safe_loader()
-    StrictRunner.from_cfg(cfg).test()
+    runner = StrictRunner.from_cfg(cfg)
+    runner.allow_partial = args.allow_partial
+    runner.test()
 
 
 if __name__ == '__main__':

@@ -11,12 +11,11 @@ os.environ.setdefault('GOMP_SPINCOUNT', '3000')
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 
-import mmseg_vittm  # noqa: F401  (registers the models)
+import mmseg_vittm
 from mmseg_vittm.engine.amp import use_amp
-from mmseg_vittm.engine.command import add_config_options, run, set_aside_earlier_run
+from mmseg_vittm.engine.command import add_checkpoint_options, add_config_options, run, set_aside_earlier_run
 from mmseg_vittm.engine.configs import check_data, load_config
 from mmseg_vittm.engine.launch import LAUNCHERS, divide_batch, keep_freed_memory, prepare_launch, world_size
-from mmseg_vittm.engine.loading import use_safe_loader
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
 from mmseg_vittm.errors import InputError
 
@@ -26,12 +25,13 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Trains a segmentor.')
     parser.add_argument('config', help='config file')
     add_config_options(parser)
+    add_checkpoint_options(parser)
     parser.add_argument('--pretrained', metavar='FILE',
                         help="backbone weights: the authors', timm's (for ViTBackbone) or ours, .pth or .safetensors")
     parser.add_argument('--work-dir', metavar='DIR',
                         help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG); checkpoints of '
                         'an earlier run there are moved to a subfolder')
-    parser.add_argument('--resume', choices=('newest', AUTO), metavar=AUTO,
+    parser.add_argument('--resume', nargs='?', const='newest', choices=('newest', AUTO), metavar=AUTO,
                         help='go on from the newest whole checkpoint in the work dir; --resume=auto begins anew where '
                         'there is none')
     parser.add_argument('--amp', action='store_true',
@@ -47,6 +47,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
+    mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options, args.data_root)
     loaders = ['train_dataloader'] + ['val_dataloader'] * bool(cfg.get('val_cfg'))
     check_data(cfg, tuple(loaders))
@@ -66,9 +67,9 @@ def main() -> None:
     divide_batch(cfg, world_size(args.launcher))
     prepare_launch(cfg, args.launcher)
     keep_freed_memory()
-    use_safe_loader()
     aside = set_aside_earlier_run(cfg.work_dir) if is_main_process() and not cfg.get('resume') else None
     runner = StrictRunner.from_cfg(cfg)
+    runner.allow_partial = args.allow_partial
     if aside:
         MMLogger.get_current_instance().warning(f'The checkpoints of an earlier run were moved to {aside}')
     runner.train()

@@ -13,9 +13,12 @@ from .peer_watch import PeerWatchHook
 from .picture_hook import PictureHook
 from .random_state import RandomStateHook
 from .runner import StrictRunner
+from .safe_loader import use_safe_loader
+
+use_safe_loader()
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FiniteLossHook',
-    'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'OptimizeHook', 'PeerWatchHook', 'PictureHook', 'RandomStateHook',
-    'StrictRunner'
+    'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'OptimizeHook', 'PeerWatchHook', 'PictureHook',
+    'RandomStateHook', 'StrictRunner'
 ]

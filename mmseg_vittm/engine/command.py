@@ -24,6 +24,16 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
                         help='settings to change, such as train_cfg.max_iters=1000')
 
 
+def add_checkpoint_options(parser: argparse.ArgumentParser, partial: bool = True) -> None:
+    """Adds `--trust-checkpoint`, and `--allow-partial` where checkpoints are whole models, to a parser."""
+    parser.add_argument('--trust-checkpoint', action='store_true',
+                        help='read checkpoints that hold more than weights, although loading them can run code: only '
+                        'for files whose source you trust')
+    if partial:
+        parser.add_argument('--allow-partial', action='store_true',
+                            help='load what fits of a checkpoint and log what does not (default: it must fit exactly)')
+
+
 def add_speed_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--dtype` and `--compile` to the parser of a tool that predicts."""
     parser.add_argument('--dtype', choices=sorted(DTYPES), default='fp32',

@@ -7,8 +7,10 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError, InputError
+from ..safe_pickle import shown
 from .checked_loaders import use_checked_data
 from .command import set_aside_earlier_run
+from .loading import load_weights, read_checkpoint
 from .resume import newest_resumable, why_not_resumable
 
 AUTO = 'auto'
@@ -23,7 +25,11 @@ class StrictRunner(Runner):
     work dir comes before `load_from`.
 
     Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take it by `runner_type='StrictRunner'`.
+
+    Attributes:
+        allow_partial: Load what fits of a checkpoint instead, and log what does not.
     """
+    allow_partial = False
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'StrictRunner':
@@ -33,18 +39,34 @@ class StrictRunner(Runner):
         return runner
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = True,
-                        revise_keys: list = [(r'^module.', '')]) -> dict:  # noqa: B006  (as in mmengine)
+                        revise_keys: list = [(r'^module\.', '')]) -> dict:  # noqa: B006  (as in mmengine)
         """Loads a checkpoint; see `mmengine.runner.Runner.load_checkpoint`.
 
         Raises:
-            CheckpointError: Weights are missing, unexpected or of another shape; lists them.
+            CheckpointError: It cannot be read, or weights are missing, unexpected or of another shape.
+        """
+        checkpoint = read_checkpoint(filename, map_location, self.allow_partial)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        load_weights(self.model, checkpoint['state_dict'], filename, self.allow_partial or not strict, revise_keys)
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        return checkpoint
+
+    def resume(self, filename: str, resume_optimizer: bool = True, resume_param_scheduler: bool = True,
+               map_location: Any = 'default') -> None:
+        """Resumes from a checkpoint; see `mmengine.runner.Runner.resume`.
+
+        Raises:
+            CheckpointError: As `load_checkpoint`, or the state of the training is not in it, or damaged.
         """
         try:
-            return super().load_checkpoint(filename, map_location, strict, revise_keys)
-        except RuntimeError as error:
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(f'{filename} does not fit the model of this config: {error}') from error
+            super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            reason = f'{type(error).__name__}: {shown(str(error))}'
+            raise CheckpointError(f'{filename} cannot be resumed from: the state of the training (iteration, '
+                                  f'optimiser, logs) is not in it, or damaged ({reason}); give '
+                                  'a .pth of tools/train.py, or start anew from its weights by load_from without '
+                                  '--resume') from error
 
     def load_or_resume(self) -> None:
         """Loads or resumes, once, as the class says.

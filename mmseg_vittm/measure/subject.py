@@ -34,13 +34,14 @@ class Settings:
     real: bool = False
     image_size: tuple[int, int] | None = None
     products: bool = False
+    allow_partial: bool = False
 
 
-def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
+def build_segmentor(cfg: Config, checkpoint: str | None = None, allow_partial: bool = False) -> nn.Module:
     """Builds a config's segmentor on the CPU for inference, with random weights (seed 0) or a checkpoint's.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read, or does not fit the model exactly.
+        CheckpointError: The checkpoint cannot be read, or does not fit the model exactly, unless `allow_partial`.
         InputError: The model cannot be built.
     """
     if 'model' not in cfg:
@@ -49,7 +50,8 @@ def build_segmentor(cfg: Config, checkpoint: str | None = None) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='.*avg_non_ignore.*')  # about a loss that is not computed here
-            model = init_model(cfg.copy(), device='cpu') if checkpoint is None else load_model(cfg, checkpoint, 'cpu')
+            model = init_model(cfg.copy(), device='cpu') if checkpoint is None else load_model(
+                cfg, checkpoint, 'cpu', allow_partial)
     except CheckpointError:
         raise
     except Exception as error:  # what a config names may be missing, or built with the wrong arguments
@@ -74,7 +76,7 @@ class Subject:
 
     def __init__(self, path: str, cfg: Config, settings: Settings, checkpoint: str | None = None):
         self.path, self.cfg, self.settings, self.checkpoint = path, cfg, settings, checkpoint
-        self.model = build_segmentor(cfg, checkpoint)
+        self.model = build_segmentor(cfg, checkpoint, settings.allow_partial)
         self.source = Crops(cfg, settings.batch_size) if settings.throughput else Images(
             cfg, settings.real, settings.batch_size, settings.image_size)
         self.blueprint = meta_copy(self.model)  # to count with: the model itself is about to be wrapped
