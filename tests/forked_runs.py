@@ -35,7 +35,7 @@ pipeline = [
 model.update(dict(auxiliary_head=dict(dropout_ratio=0.1, in_channels=96, channels=96)))
 model['backbone'].update(drop_path_rate=0.1)
 train_dataloader.update(dataset=dict(pipeline=pipeline, **dataset))
-train_cfg = dict(max_iters=12, val_interval=4)
+train_cfg = dict(max_iters=12, val_interval=3)
 default_hooks = dict(checkpoint=dict(interval=2, max_keep_ckpts=2), logger=dict(interval=1))
 custom_hooks = [dict(type='LossRecorder')]
 """

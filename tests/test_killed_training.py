@@ -5,6 +5,8 @@ MMSEG_VITTM_KILLS=50 kills that many runs; MMSEG_VITTM_SEED draws other moments.
 import os
 import random
 import time
+from collections import Counter
+from pathlib import Path
 
 from forked_runs import assert_same_state, recorded, start, train, write_random_config
 
@@ -23,6 +25,11 @@ def slow_disk(rank: int) -> None:
         setattr(os, name, slowly)
 
 
+def iterations(work: Path) -> int:
+    log = work / 'losses_0.txt'
+    return len(log.read_text().splitlines()) if log.is_file() else 0
+
+
 def test_killed_at_random_moments(tmp_path):
     draw = random.Random(SEED)
     config = write_random_config(tmp_path)
@@ -33,8 +40,12 @@ def test_killed_at_random_moments(tmp_path):
     survived, resumed_at = 0, []
     while survived < KILLS:
         work = tmp_path / f'killed_{survived}'
+        (work / 'losses_0.txt').unlink(missing_ok=True)
         run = start(config, work, before=slow_disk)
-        time.sleep(draw.uniform(0.2, 1) * takes)
+        seen = draw.randrange(12)  # iterations before the kill, whatever else the machine does
+        while run.processes[0].is_alive() and iterations(work) < seen:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, takes / 12 if seen else takes / 3))
         if not run.processes[0].is_alive():
             continue  # too late; its work dir is used again, by a new run
         run.wait(0)
@@ -48,4 +59,4 @@ def test_killed_at_random_moments(tmp_path):
         assert not list(work.glob('.*.tmp')) and (work / 'last_checkpoint').read_text() == 'iter_12.pth'
         assert 'mIoU' in done  # it was validated at the end
         survived += 1
-    print(f'{survived} kills survived; newest checkpoint then: {resumed_at}')
+    print(f'{survived} kills survived; newest checkpoint then: {Counter(resumed_at)}')

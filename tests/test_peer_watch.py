@@ -13,6 +13,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from tiny_models import ROOT
 
+from mmseg_vittm.engine import peer_watch
+
 
 @HOOKS.register_module()
 class Hang(Hook):
@@ -26,6 +28,10 @@ class Hang(Hook):
             time.sleep(1000)
 
 
+def hurry(rank: int) -> None:
+    peer_watch.GRACE = 2
+
+
 def wait_for(path: Path, lines: int) -> None:
     until = time.monotonic() + 120
     while not path.is_file() or len(path.read_text().splitlines()) < lines:
@@ -33,6 +39,7 @@ def wait_for(path: Path, lines: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('killed', [0, 1])
 @pytest.mark.parametrize('workers', [0, 2])
 def test_the_other_ends(tmp_path, killed, workers):
@@ -50,7 +57,7 @@ def test_the_other_ends(tmp_path, killed, workers):
 @pytest.mark.parametrize('killed', [0, 1])
 def test_the_other_ends_wherever_it_is(tmp_path, killed):
     config = write_random_config(tmp_path, f"custom_hooks.append(dict(type='Hang', rank={1 - killed}))\n")
-    run = start(config, tmp_path / 'work', processes=2)
+    run = start(config, tmp_path / 'work', processes=2, before=hurry)
     wait_for(tmp_path / 'work' / f'losses_{killed}.txt', 3)
     time.sleep(0.5)
     os.kill(run.processes[killed].pid, signal.SIGKILL)

@@ -99,6 +99,8 @@ def test_same_bits_on_two_processes(config, tmp_path):
     for rank in (0, 1):
         assert recorded(half, rank) == recorded(whole, rank) and len(recorded(half, rank)) == 12
     assert_same_state(half / 'iter_12.pth', whole / 'iter_12.pth')
+    done = train(config, half, '--resume', '--cfg-options', 'train_cfg.max_iters=13')  # on one
+    assert 'not bit for bit' in done.output() and len(recorded(half)) == 13
     assert len(read_checkpoint(str(half / 'iter_12.pth'))['random_states']) == 2
 
 
@@ -132,6 +134,21 @@ def test_bytes_that_changed_are_noticed(work):
     damaged[len(damaged) // 2] ^= 1  # inside some tensor: torch loads it
     path.write_bytes(damaged)
     assert 'damaged' in why_not_resumable(path) or 'cannot be loaded' in why_not_resumable(path)
+
+
+def test_a_checkpoint_of_mmengines_own(config, work):
+    """Without random states and position: it goes on, and says that not every bit will be the same."""
+    checkpoint = read_checkpoint(str(work / 'iter_6.pth'))
+    del checkpoint['random_states'], checkpoint['data_position']
+    torch.save(checkpoint, work / 'iter_6.pth')
+    done = train(config, work, '--resume', '--cfg-options', 'train_cfg.max_iters=7').output()
+    assert 'iter: 6' in done and 'not bit for bit' in done
+    assert read_checkpoint(str(work / 'iter_7.pth'))['data_position']['samples'] == 28
+
+
+def test_a_run_killed_in_its_last_validation_is_scored(config, work):
+    done = train(config, work, '--resume', *HALF).output()
+    assert 'mIoU' in done and len(recorded(work)) == 6
 
 
 def test_without_last_checkpoint(config, work):
