@@ -162,8 +162,8 @@ def test_labels_as_the_dataset_counts_them(tmp_path):
 
 def test_unlike_reduce_zero_label_is_one_sentence(good):
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=True)]
-    with pytest.raises(InputError, match='reduce_zero_label=True, its dataset False'):
-        CheckedDataset(dataset_config(good, pipeline=pipeline))[0]
+    with pytest.raises(InputError, match='reduce_zero_label=True, its dataset BaseSegDataset False'):
+        CheckedDataset(dataset_config(good, pipeline=pipeline))
 
 
 def test_errors_of_other_loaders_name_the_image(good, monkeypatch):
