@@ -9,7 +9,7 @@ import torch
 from bad_files import FAULTS, dataset_config, spoil, write_run_config, write_set
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 from mmseg.registry import DATASETS
 from PIL import Image
 from tiny_models import ROOT
@@ -283,24 +283,32 @@ def options(workers: int) -> list[str]:
     return ['--cfg-options', *(f'{split}_dataloader.num_workers={workers}' for split in ('train', 'val', 'test'))]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('workers', [0, 2])
-@pytest.mark.parametrize('fault', TOOL_FAULTS)
-@pytest.mark.parametrize('split', ['train', 'val', 'test'])
-def test_tools_end_with_one_line(tmp_path, trained, split, fault, workers):
+def spoilt_run(tmp_path, trained, split: str, fault: str) -> tuple[list, str, str]:
+    """A command that meets a fault in a split; the file that has it, and a part of the message."""
     root = write_set(tmp_path / 'set')
     path, message = spoil(root, fault, 'training' if split == 'train' else 'validation')
     config = write_run_config(tmp_path / 'run.py', root, BASE)
     tool = ['test.py', config, trained] if split == 'test' else ['train.py', config]
-    done = run_tool(*tool, '--work-dir', tmp_path / 'work', *options(workers), succeeds=False)
-    said = error_of(done)
-    assert str(path) in said and message in said
-    assert done.stderr.rstrip().splitlines()[-1] == said
+    return [*tool, '--work-dir', tmp_path / 'work'], str(path), message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('fault', TOOL_FAULTS)
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+def test_tools_name_every_fault(tmp_path, trained, monkeypatch, capsys, split, fault, workers):
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
+    command, path, message = spoilt_run(tmp_path, trained, split, fault)
+    said = error_inside(monkeypatch, capsys, *command, *options(workers))
+    assert path in said and message in said
 
 
 @pytest.mark.parametrize('workers,split', [(2, 'train'), (0, 'val'), (2, 'test')])
 def test_a_tool_ends_with_one_line(tmp_path, trained, workers, split):
-    test_tools_end_with_one_line(tmp_path, trained, split, 'half an image', workers)
+    command, path, message = spoilt_run(tmp_path, trained, split, 'half an image')
+    done = run_tool(*command, *options(workers), succeeds=False)
+    said = error_of(done)
+    assert path in said and message in said and done.stderr.rstrip().splitlines()[-1] == said
 
 
 def test_skipping_through_the_tools(tmp_path, trained):
