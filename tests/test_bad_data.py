@@ -2,11 +2,13 @@
 import logging
 import pickle
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from bad_files import FAULTS, dataset_config, spoil, write_run_config, write_set
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader, Runner
@@ -18,6 +20,7 @@ from tool_runs import error_of, run_tool
 
 from mmseg_vittm.datasets import CheckedDataset
 from mmseg_vittm.datasets.checks import damage
+from mmseg_vittm.engine.checked_loaders import use_checked_data
 from mmseg_vittm.errors import DataError, InputError
 
 BASE = ROOT / 'configs' / 'segmenter_vittm_t_toy.py'
@@ -261,6 +264,27 @@ def test_testing_leaves_out(tmp_path, log):
     assert [dataset.get_data_info(i)['img_path'][-5:] for i in range(len(dataset))] == ['0.jpg', '1.jpg', '3.jpg']
     assert [dataset[i]['data_samples'].img_path[-5:] for i in range(3)] == ['0.jpg', '1.jpg', '3.jpg']
     assert [path[-5:] for path in dataset.left_out] == ['2.jpg'] and '2.png' in log.read_text()
+
+
+def test_workers_may_be_spawned(good):
+    dataset = pickle.loads(pickle.dumps(CheckedDataset(dataset_config(good), bad_data='skip')))
+    assert len(dataset) == 4 and dataset[1]['data_samples'].gt_sem_seg.shape == (40, 32)
+
+
+def test_every_loader_of_a_runner_is_wrapped(good):
+    train = dict(dataset=dataset_config(good, bad_data='skip', max_skipped=3))
+    val = dict(dataset=dict(type='CheckedDataset', dataset=dataset_config(good), bad_data='skip'))
+    hooks, cfg = [], Config(dict(model=dict(decode_head=[dict(num_classes=2), dict(num_classes=3)])))
+    runner = SimpleNamespace(_train_dataloader=train, _val_dataloader=val, _test_dataloader=None, cfg=cfg,
+                             register_hook=hooks.append)
+    use_checked_data(runner)
+    wrapped = runner._train_dataloader['dataset']
+    assert (wrapped['bad_data'], wrapped['max_skipped'], wrapped['test_mode'], wrapped['num_classes']) == (
+        'skip', 3, False, 3)
+    assert wrapped['dataset'] == dataset_config(good) and train['dataset']['bad_data'] == 'skip'  # the config is kept
+    assert runner._val_dataloader['dataset']['test_mode'] and runner._test_dataloader is None
+    assert [type(hook).__name__ for hook in hooks] == ['LeftOutHook']
+    assert isinstance(DATASETS.build(wrapped), CheckedDataset)
 
 
 # Through the tools.
