@@ -2,14 +2,16 @@
 import logging
 import pickle
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from bad_files import FAULTS, dataset_config, spoil, write_run_config, write_set
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 from mmseg.registry import DATASETS
 from PIL import Image
 from tiny_models import ROOT
@@ -18,6 +20,7 @@ from tool_runs import error_of, run_tool
 
 from mmseg_vittm.datasets import CheckedDataset
 from mmseg_vittm.datasets.checks import damage
+from mmseg_vittm.engine.checked_loaders import use_checked_data
 from mmseg_vittm.errors import DataError, InputError
 
 BASE = ROOT / 'configs' / 'segmenter_vittm_t_toy.py'
@@ -162,8 +165,8 @@ def test_labels_as_the_dataset_counts_them(tmp_path):
 
 def test_unlike_reduce_zero_label_is_one_sentence(good):
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=True)]
-    with pytest.raises(InputError, match='reduce_zero_label=True, its dataset False'):
-        CheckedDataset(dataset_config(good, pipeline=pipeline))[0]
+    with pytest.raises(InputError, match='reduce_zero_label=True, its dataset BaseSegDataset False'):
+        CheckedDataset(dataset_config(good, pipeline=pipeline))
 
 
 def test_errors_of_other_loaders_name_the_image(good, monkeypatch):
@@ -263,6 +266,27 @@ def test_testing_leaves_out(tmp_path, log):
     assert [path[-5:] for path in dataset.left_out] == ['2.jpg'] and '2.png' in log.read_text()
 
 
+def test_workers_may_be_spawned(good):
+    dataset = pickle.loads(pickle.dumps(CheckedDataset(dataset_config(good), bad_data='skip')))
+    assert len(dataset) == 4 and dataset[1]['data_samples'].gt_sem_seg.shape == (40, 32)
+
+
+def test_every_loader_of_a_runner_is_wrapped(good):
+    train = dict(dataset=dataset_config(good, bad_data='skip', max_skipped=3))
+    val = dict(dataset=dict(type='CheckedDataset', dataset=dataset_config(good), bad_data='skip'))
+    hooks, cfg = [], Config(dict(model=dict(decode_head=[dict(num_classes=2), dict(num_classes=3)])))
+    runner = SimpleNamespace(_train_dataloader=train, _val_dataloader=val, _test_dataloader=None, cfg=cfg,
+                             register_hook=hooks.append)
+    use_checked_data(runner)
+    wrapped = runner._train_dataloader['dataset']
+    assert (wrapped['bad_data'], wrapped['max_skipped'], wrapped['test_mode'], wrapped['num_classes']) == (
+        'skip', 3, False, 3)
+    assert wrapped['dataset'] == dataset_config(good) and train['dataset']['bad_data'] == 'skip'  # the config is kept
+    assert runner._val_dataloader['dataset']['test_mode'] and runner._test_dataloader is None
+    assert [type(hook).__name__ for hook in hooks] == ['LeftOutHook']
+    assert isinstance(DATASETS.build(wrapped), CheckedDataset)
+
+
 # Through the tools.
 
 
@@ -283,24 +307,32 @@ def options(workers: int) -> list[str]:
     return ['--cfg-options', *(f'{split}_dataloader.num_workers={workers}' for split in ('train', 'val', 'test'))]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('workers', [0, 2])
-@pytest.mark.parametrize('fault', TOOL_FAULTS)
-@pytest.mark.parametrize('split', ['train', 'val', 'test'])
-def test_tools_end_with_one_line(tmp_path, trained, split, fault, workers):
+def spoilt_run(tmp_path, trained, split: str, fault: str) -> tuple[list, str, str]:
+    """A command that meets a fault in a split; the file that has it, and a part of the message."""
     root = write_set(tmp_path / 'set')
     path, message = spoil(root, fault, 'training' if split == 'train' else 'validation')
     config = write_run_config(tmp_path / 'run.py', root, BASE)
     tool = ['test.py', config, trained] if split == 'test' else ['train.py', config]
-    done = run_tool(*tool, '--work-dir', tmp_path / 'work', *options(workers), succeeds=False)
-    said = error_of(done)
-    assert str(path) in said and message in said
-    assert done.stderr.rstrip().splitlines()[-1] == said
+    return [*tool, '--work-dir', tmp_path / 'work'], str(path), message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('fault', TOOL_FAULTS)
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+def test_tools_name_every_fault(tmp_path, trained, monkeypatch, capsys, split, fault, workers):
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
+    command, path, message = spoilt_run(tmp_path, trained, split, fault)
+    said = error_inside(monkeypatch, capsys, *command, *options(workers))
+    assert path in said and message in said
 
 
 @pytest.mark.parametrize('workers,split', [(2, 'train'), (0, 'val'), (2, 'test')])
 def test_a_tool_ends_with_one_line(tmp_path, trained, workers, split):
-    test_tools_end_with_one_line(tmp_path, trained, split, 'half an image', workers)
+    command, path, message = spoilt_run(tmp_path, trained, split, 'half an image')
+    done = run_tool(*command, *options(workers), succeeds=False)
+    said = error_of(done)
+    assert path in said and message in said and done.stderr.rstrip().splitlines()[-1] == said
 
 
 def test_skipping_through_the_tools(tmp_path, trained):

@@ -132,7 +132,7 @@ def test_config_errors(tmp_path):
 
 def test_help():
     tools = ('train.py', 'test.py', 'infer.py', 'benchmark.py', 'complexity.py', 'plot.py', 'convert_checkpoint.py',
-             'draw_architecture.py')
+             'draw_architecture.py', 'check_dataset.py')
     with ThreadPoolExecutor(2) as pool:
         for done in pool.map(lambda tool: run_tool(tool, '--help'), tools):
             assert 'usage' in done.stdout

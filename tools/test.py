@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mmseg_vittm
 from mmseg_vittm.engine.command import add_checkpoint_options, add_config_options, add_speed_options, run
-from mmseg_vittm.engine.configs import check_data, load_config
+from mmseg_vittm.engine.configs import check_data, datasets_of, load_config
 from mmseg_vittm.engine.launch import LAUNCHERS, prepare_launch
 from mmseg_vittm.engine.runner import StrictRunner
 from mmseg_vittm.errors import InputError
@@ -50,7 +50,8 @@ def main() -> None:
     if args.tta:
         if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
             raise InputError(f'--tta: {args.config} has no tta_pipeline and tta_model')
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        for dataset in datasets_of(cfg.test_dataloader):
+            dataset.pipeline = cfg.tta_pipeline
         cfg.tta_model.module = cfg.model
         cfg.model = cfg.tta_model
     prepare_launch(cfg, args.launcher)

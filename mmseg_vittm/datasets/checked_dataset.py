@@ -130,13 +130,12 @@ class CheckedDataset:
         """Gives a dataset the loaders that check, and looks for annotations that are missing."""
         classes = leaf.metainfo.get('classes')
         if not has_step(leaf.pipeline, LoadAnnotations):
-            use_checked_loaders(leaf.pipeline, None, 255)
+            use_checked_loaders(leaf.pipeline, leaf, None)
             return
         if classes and num_classes and len(classes) > num_classes and not self.test_mode:
             raise InputError(f"{type(leaf).__name__} has {len(classes)} classes, the model's decode_head "
                              f'num_classes={num_classes}; set it to {len(classes)}')
-        use_checked_loaders(leaf.pipeline, len(classes) if classes else num_classes,
-                            getattr(leaf, 'ignore_index', 255))
+        use_checked_loaders(leaf.pipeline, leaf, len(classes) if classes else num_classes)
         samples = [leaf.get_data_info(i) for i in range(len(leaf))]
         missing = missing_annotations(samples)
         if missing and not self.skip:

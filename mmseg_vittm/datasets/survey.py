@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.registry import DefaultScope
 from mmseg.registry import TRANSFORMS
 
@@ -111,7 +112,7 @@ def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
                        not in line]
             if corrupt:
                 raise DataError(name, f'damaged: the decoder says {corrupt[0]!r}', AGAIN)
-        except InputError as error:
+        except DataError as error:
             faults.append(Fault.of(error, name))
         except Exception as error:  # of any loader of others: it must not end the look at all other files
             reason = ' '.join(str(error).split())
@@ -141,6 +142,9 @@ def list_all(cfg: Config, loaders: Sequence[str], num_classes: int | None, findi
         loaders: Names of its dataloaders.
         num_classes: Classes of the model, for datasets that do not know theirs.
         findings: Gets the classes, and faults of folders.
+
+    Raises:
+        InputError: A pipeline does not suit its dataset.
     """
     samples: dict[tuple, Sample] = {}
     strays: set[str] = set()
@@ -161,7 +165,7 @@ def list_all(cfg: Config, loaders: Sequence[str], num_classes: int | None, findi
                 classes = list(built.metainfo.get('classes') or map(str, range(num_classes or 0)))
                 findings.classes += [name for name in classes if name not in findings.classes]
                 places = [findings.classes.index(name) for name in classes]
-                steps = _build_loaders(dataset, len(classes) or None, built.ignore_index)
+                steps = _build_loaders(dataset.get('pipeline') or [], built, len(classes) or None)
                 for info in listed:
                     key = (info.get('img_path'), info.get('seg_map_path'), info.get('reduce_zero_label'),
                            str(info.get('label_map')), tuple(map(repr, steps)))
@@ -175,11 +179,11 @@ def list_all(cfg: Config, loaders: Sequence[str], num_classes: int | None, findi
     return list(samples.values())
 
 
-def _build_loaders(dataset: ConfigDict, num_classes: int | None, ignore_index: int) -> list[Callable]:
-    steps = [TRANSFORMS.build(step) for step in _loader_configs(dataset.get('pipeline') or [])]
+def _build_loaders(pipeline: Sequence, dataset: BaseDataset, num_classes: int | None) -> list[Callable]:
+    steps = [TRANSFORMS.build(step) for step in _loader_configs(pipeline)]
     if not steps:
         steps = [TRANSFORMS.build(dict(type=kind)) for kind in ('LoadImageFromFile', 'LoadAnnotations')]
-    return use_checked_loaders(steps, num_classes, ignore_index)
+    return use_checked_loaders(steps, dataset, num_classes)
 
 
 def survey(cfg: Config, loaders: Sequence[str], num_classes: int | None, workers: int,

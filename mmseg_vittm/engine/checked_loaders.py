@@ -22,15 +22,13 @@ def use_checked_data(runner: Runner) -> None:
         if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
             continue
         dataset = loader['dataset']
-        if str(dataset.get('type')).split('.')[-1] == 'CheckedDataset':
-            dataset.setdefault('test_mode', split != 'train')
-            options = dataset
-        else:
+        if str(dataset.get('type')).split('.')[-1] != 'CheckedDataset':
             options = {name: dataset.pop(name) for name in SKIP_OPTIONS if name in dataset}
-            loader['dataset'] = dict(type='mmseg.CheckedDataset', dataset=dataset, test_mode=split != 'train',
-                                     num_classes=num_classes(runner.cfg), **options)
-            setattr(runner, f'_{split}_dataloader', loader)
-        skips = skips or split != 'train' and options.get('bad_data') == 'skip'
+            loader['dataset'] = dict(type='mmseg.CheckedDataset', dataset=dataset, **options)
+        loader['dataset'].setdefault('test_mode', split != 'train')
+        loader['dataset'].setdefault('num_classes', num_classes(runner.cfg))
+        setattr(runner, f'_{split}_dataloader', loader)
+        skips = skips or split != 'train' and loader['dataset'].get('bad_data') == 'skip'
     if skips:
         runner.register_hook(LeftOutHook())
 

@@ -7,6 +7,7 @@ import matplotlib.ticker
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from rich.markup import escape
 from rich.table import Table
 
 from .plots import DPI, GREY, INK, SMALL, STYLE, render_files
@@ -33,8 +34,8 @@ def histogram_table(classes: Sequence[str], pixels: np.ndarray, images: Mapping[
     total = max(int(pixels.sum()), 1)
     for i in np.argsort(-pixels, kind='stable'):
         counts = [f'{count[i]:,}' for count in images.values()]
-        table.add_row(classes[i], f'{pixels[i]:,}', f'{100 * pixels[i] / total:.3f}%' if pixels[i] else 'never seen',
-                      *counts, style=None if pixels[i] else 'bold')
+        share = f'{100 * pixels[i] / total:.3f}%' if pixels[i] else 'never seen'
+        table.add_row(escape(classes[i]), f'{pixels[i]:,}', share, *counts, style=None if pixels[i] else 'bold')
     table.add_row('(ignored)', f'{ignored:,}', '', *[''] * len(images), style='dim')
     return table
 
