@@ -62,6 +62,7 @@ def test_good_files_give_the_pixels_of_mmsegmentation(tmp_path):
                 image.save(tmp_path / f'images/training/{count}.jpg', 'PNG' if mode == 'P' else 'JPEG',
                            **dict(progressive=progressive) if mode != 'P' else {})
                 label = rng.integers(0, 2 if label_mode == '1' else 6, (37, 51), dtype=np.uint8)
+                label[0, :5] = 255 if label_mode != '1' else 1
                 picture = Image.fromarray(label.astype(np.uint16) if label_mode == 'I;16' else label)
                 if label_mode == 'P':
                     picture.putpalette(list(range(256)) * 3)
