@@ -4,16 +4,19 @@ import io
 import re
 import sys
 import threading
+import time
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.apis import inference_model
-from mmseg.registry import MODELS
+from mmseg.registry import MODELS, TRANSFORMS
 from PIL import Image
 from tool_runs import error_of, run_tool, write_config
 
@@ -27,7 +30,6 @@ from mmseg_vittm.vittm.streams import PositionEmbedding, resample_positions
 MODES = dict(slide=dict(mode='slide', crop_size=(64, 64), stride=(48, 48)), whole=dict(mode='whole'))
 
 RESIZE = (dict(type='Resize', scale=(256, 96), keep_ratio=True), )
-SHORTEST_EDGE = (dict(type='ResizeShortestEdge', scale=72, max_size=256), )  # notes the scale in itself
 
 
 def picture(height: int = 70, width: int = 90, seed: int = 0) -> np.ndarray:
@@ -365,14 +367,13 @@ def in_threads(count: int, work) -> list:
 @pytest.mark.parametrize('mode', MODES)
 def test_four_threads_give_the_labels_of_one(build, mode, fast):
     """They share a predictor, or the model alone, over more sizes than any cache holds."""
-    resize = SHORTEST_EDGE if fast is None else ()
-    model = build(mode, resize=resize)
+    model = build(mode, resize=())
     if fast is not None:
         torch._dynamo.reset()
         optimize(model, compile=fast)
     images = [picture(40 + 3 * n, 130 - 2 * n, seed=n)[..., ::-1] for n in range(6 if fast else 40)]
     shared = Predictor(model, batch_size=1 if fast else 4)  # compiled, every number of images is a graph of its own
-    expected = [prediction.labels for prediction in Predictor(build(mode, resize=resize))(images)]
+    expected = [prediction.labels for prediction in Predictor(build(mode, resize=()))(images)]
 
     def work(number: int) -> list[np.ndarray]:
         order = np.random.default_rng(number).permutation(len(images))
@@ -388,6 +389,23 @@ def test_four_threads_give_the_labels_of_one(build, mode, fast):
     assert axis_operator.cache_info().currsize <= axis_operator.cache_info().maxsize
     kept = [module._kept for module in model.modules() if isinstance(module, PositionEmbedding)]
     assert kept and all(len(embeddings) <= PositionEmbedding.KEPT for embeddings in kept)
+
+
+@TRANSFORMS.register_module()
+class NotesInItself(BaseTransform):
+    """As MMSegmentation's ResizeShortestEdge, which notes the image's scale in itself before it uses it."""
+
+    def transform(self, results: dict) -> dict:
+        self.shape = results['img'].shape
+        time.sleep(0.02)
+        assert self.shape == results['img'].shape, 'of another thread'
+        return results
+
+
+def test_threads_do_not_share_what_transforms_note(build):
+    predictor = Predictor(build(resize=(dict(type='NotesInItself'), )))
+    shapes = in_threads(4, lambda number: predictor([picture(64, 64 + number)] * 3)[2].labels.shape)
+    assert shapes == [(64, 64 + number) for number in range(4)]
 
 
 def test_kept_position_embeddings_in_threads():
@@ -415,6 +433,18 @@ def test_kept_position_embeddings_in_threads():
     finally:
         sys.setswitchinterval(before)
     assert len(embedding._kept) <= PositionEmbedding.KEPT
+
+
+def test_kept_position_embeddings_that_another_thread_empties():
+    class Emptied(OrderedDict):
+        def __len__(self):  # between the look at the number and the removal of the first
+            self.clear()
+            return PositionEmbedding.KEPT + 1
+
+    embedding = PositionEmbedding((4, 4), 8).eval()
+    embedding._kept = Emptied()
+    with torch.no_grad():
+        assert embedding((5, 6)).shape == (1, 30, 8)
 
 
 def test_keep_going(model, tmp_path, caplog):
