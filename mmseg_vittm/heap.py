@@ -25,7 +25,7 @@ class Heap:
         slack: MiB that resident memory may grow by before what is free is given back, which takes milliseconds.
     """
 
-    def __init__(self, slack: float = 40):
+    def __init__(self, slack: float = 24):
         self.slack = slack
         self._least = resident_memory()
         try:

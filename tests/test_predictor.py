@@ -4,16 +4,19 @@ import io
 import re
 import sys
 import threading
+import time
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.apis import inference_model
-from mmseg.registry import MODELS
+from mmseg.registry import MODELS, TRANSFORMS
 from PIL import Image
 from tool_runs import error_of, run_tool, write_config
 
@@ -25,6 +28,8 @@ from mmseg_vittm.predictor import BATCHES_AHEAD
 from mmseg_vittm.vittm.streams import PositionEmbedding, resample_positions
 
 MODES = dict(slide=dict(mode='slide', crop_size=(64, 64), stride=(48, 48)), whole=dict(mode='whole'))
+
+RESIZE = (dict(type='Resize', scale=(256, 96), keep_ratio=True), )
 
 
 def picture(height: int = 70, width: int = 90, seed: int = 0) -> np.ndarray:
@@ -45,12 +50,11 @@ def build(tmp_path_factory):
     """Builds the tiny model of a mode, and of any changes to its config; the same weights at every call."""
     path = write_config(tmp_path_factory.mktemp('model'))
 
-    def build(mode: str = 'slide', kind: str = 'SlideSegmentor', resize: bool = True):
+    def build(mode: str = 'slide', kind: str = 'SlideSegmentor', resize: tuple = RESIZE):
         cfg = Config.fromfile(path)
         cfg.model.update(type=kind, test_cfg=MODES[mode])
         cfg.test_pipeline = [step for step in cfg.test_pipeline if step.type != 'Resize']
-        if resize:
-            cfg.test_pipeline.insert(1, dict(type='Resize', scale=(256, 96), keep_ratio=True))
+        cfg.test_pipeline[1:1] = resize
         torch.manual_seed(0)
         with DefaultScope.overwrite_default_scope('mmseg'):
             model = MODELS.build(cfg.model).eval()
@@ -363,17 +367,17 @@ def in_threads(count: int, work) -> list:
 @pytest.mark.parametrize('mode', MODES)
 def test_four_threads_give_the_labels_of_one(build, mode, fast):
     """They share a predictor, or the model alone, over more sizes than any cache holds."""
-    model = build(mode, resize=False)
+    model = build(mode, resize=())
     if fast is not None:
         torch._dynamo.reset()
         optimize(model, compile=fast)
     images = [picture(40 + 3 * n, 130 - 2 * n, seed=n)[..., ::-1] for n in range(6 if fast else 40)]
-    shared = Predictor(model)
-    expected = [prediction.labels for prediction in Predictor(build(mode, resize=False))(images)]
+    shared = Predictor(model, batch_size=1 if fast else 4)  # compiled, every number of images is a graph of its own
+    expected = [prediction.labels for prediction in Predictor(build(mode, resize=()))(images)]
 
     def work(number: int) -> list[np.ndarray]:
         order = np.random.default_rng(number).permutation(len(images))
-        predictor = shared if number % 2 else Predictor(model, batch_size=2)
+        predictor = shared if number % 2 else Predictor(model, batch_size=1 if fast else 2)
         found = dict(zip(order, predictor(images[n] for n in order), strict=True))
         return [found[n].labels for n in range(len(images))]
     assert sum(len(np.unique(labels)) > 1 for labels in expected) > len(expected) / 3
@@ -385,6 +389,23 @@ def test_four_threads_give_the_labels_of_one(build, mode, fast):
     assert axis_operator.cache_info().currsize <= axis_operator.cache_info().maxsize
     kept = [module._kept for module in model.modules() if isinstance(module, PositionEmbedding)]
     assert kept and all(len(embeddings) <= PositionEmbedding.KEPT for embeddings in kept)
+
+
+@TRANSFORMS.register_module()
+class NotesInItself(BaseTransform):
+    """As MMSegmentation's ResizeShortestEdge, which notes the image's scale in itself before it uses it."""
+
+    def transform(self, results: dict) -> dict:
+        self.shape = results['img'].shape
+        time.sleep(0.02)
+        assert self.shape == results['img'].shape, 'of another thread'
+        return results
+
+
+def test_threads_do_not_share_what_transforms_note(build):
+    predictor = Predictor(build(resize=(dict(type='NotesInItself'), )))
+    shapes = in_threads(4, lambda number: predictor([picture(64, 64 + number)] * 3)[2].labels.shape)
+    assert shapes == [(64, 64 + number) for number in range(4)]
 
 
 def test_kept_position_embeddings_in_threads():
@@ -412,6 +433,18 @@ def test_kept_position_embeddings_in_threads():
     finally:
         sys.setswitchinterval(before)
     assert len(embedding._kept) <= PositionEmbedding.KEPT
+
+
+def test_kept_position_embeddings_that_another_thread_empties():
+    class Emptied(OrderedDict):
+        def __len__(self):  # between the look at the number and the removal of the first
+            self.clear()
+            return PositionEmbedding.KEPT + 1
+
+    embedding = PositionEmbedding((4, 4), 8).eval()
+    embedding._kept = Emptied()
+    with torch.no_grad():
+        assert embedding((5, 6)).shape == (1, 30, 8)
 
 
 def test_keep_going(model, tmp_path, caplog):

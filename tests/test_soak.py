@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from soak import build, images
 from tiny_models import ROOT
 
+from mmseg_vittm import Predictor
 from mmseg_vittm.heap import Heap, resident_memory
 
 COUNT = int(os.environ.get('MMSEG_VITTM_SOAK', '0'))  # 2000 is the whole of it: minutes
@@ -51,3 +53,12 @@ def test_free_memory_is_given_back():
     assert given_back == [0] and len(kept)
     heap.trim()
     assert given_back == [0]  # what is in use is no reason to try again
+
+
+@linux_only
+def test_a_predictor_gives_it_back(monkeypatch):
+    trimmed = []
+    monkeypatch.setattr(Heap, 'trim', lambda heap: trimmed.append(heap))
+    predictor = Predictor(build('whole'))
+    list(predictor(images(3, 3)))
+    assert trimmed == [predictor._heap] * 3  # after every batch
