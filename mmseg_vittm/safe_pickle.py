@@ -27,7 +27,7 @@ KNOWN = re.compile(r'collections\.(?:OrderedDict|Counter)|builtins\.(?:set|compl
                    r'torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_from_type_v2|torch\.nn\.parameter\.Parameter|'
                    r'torch\.serialization\._get_layout|'
                    r'numpy\.(?:ndarray|dtype|_?core\.multiarray\.(?:scalar|_reconstruct))|'
-                   r'mmengine\.logging\.history_buffer\.HistoryBuffer')
+                   r'mmengine\.logging\.history_buffer\.HistoryBuffer(?:\.(?:min|max|mean|current))?')
 GETATTR = 'builtins.getattr'  # left to `_history_getattr`, which sees of what
 STATISTICS = ('min', 'max', 'mean', 'current')
 _LOADING = threading.Lock()  # torch keeps its list of allowed globals per process
