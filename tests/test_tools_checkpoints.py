@@ -2,9 +2,12 @@
 import pytest
 import torch
 from malicious_files import attacks, code_in_configs, save_as
+from mmengine.logging import MMLogger
 from PIL import Image
-from tool_inside import error_inside
-from tool_runs import error_of, run_tool, write_config
+from tool_inside import error_inside, run_inside
+from tool_runs import run_tool, write_config
+
+from mmseg_vittm import trust_checkpoints
 
 
 @pytest.fixture(scope='module')
@@ -18,6 +21,14 @@ def run(tmp_path_factory):
     Image.new('RGB', (80, 64)).save(folder / 'photo.png')
     return dict(config=config, folder=folder, checkpoint=folder / 'work' / 'iter_2.pth',
                 safetensors=folder / 'model.safetensors', photo=folder / 'photo.png')
+
+
+@pytest.fixture
+def warnings_logged(monkeypatch) -> list[str]:
+    lines = []
+    monkeypatch.setattr(MMLogger, 'warning', lambda logger, line, *_: lines.append(str(line)))
+    yield lines
+    trust_checkpoints(False)
 
 
 def commands(run, path, out) -> dict:
@@ -56,29 +67,27 @@ def test_every_tool_refuses_code(name, run, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('name', ['load_from', 'test', 'infer', 'benchmark', 'convert'])
-def test_trust_and_partial_loads_are_options(name, run, tmp_path):
+def test_trust_and_partial_loads_are_options(name, run, tmp_path, monkeypatch, warnings_logged):
     good = torch.load(run['checkpoint'], weights_only=False)
     marker = tmp_path / 'marker'
     del good['state_dict']['decode_head.cls_emb']
     path = save_as(dict(good, more=attacks(marker)['system'][0]), tmp_path / 'trusted.pth', 'zip')
     partial = [] if name == 'convert' else ['--allow-partial']
-    done = run_tool(*commands(run, path, tmp_path)[name], '--trust-checkpoint', *partial)
-    said = done.stdout + done.stderr
+    run_inside(monkeypatch, *commands(run, path, tmp_path)[name], '--trust-checkpoint', *partial)
+    said = '\n'.join(warnings_logged)
     assert marker.exists() and f'{path} is read without protection' in said
     assert name == 'convert' or f'{path} was loaded in part. missing (1): decode_head.cls_emb' in said
 
 
 @pytest.mark.parametrize('name', ['load_from', 'pretrained', 'benchmark', 'convert'])
-def test_safetensors_wherever_a_checkpoint_goes(name, run, tmp_path):
+def test_safetensors_wherever_a_checkpoint_goes(name, run, tmp_path, monkeypatch):
     """Beside test.py and infer.py, which test_tools.py has read them."""
     options = ['--cfg-options', 'train_cfg.max_iters=1', 'train_cfg.val_interval=1'] if name == 'pretrained' else []
-    done = run_tool(*commands(run, run['safetensors'], tmp_path)[name], *options)
-    assert name in ('benchmark', 'convert') or str(run['safetensors']) in done.stdout + done.stderr
+    run_inside(monkeypatch, *commands(run, run['safetensors'], tmp_path)[name], *options)
 
 
-def test_safetensors_cannot_be_resumed_from(run, tmp_path):
-    done = run_tool(*commands(run, run['safetensors'], tmp_path)['resume'], succeeds=False)
-    message = error_of(done)
+def test_safetensors_cannot_be_resumed_from(run, tmp_path, monkeypatch, capsys):
+    message = error_inside(monkeypatch, capsys, *commands(run, run['safetensors'], tmp_path)['resume'])
     assert str(run['safetensors']) in message and 'resume' in message
 
 
