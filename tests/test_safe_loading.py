@@ -338,6 +338,16 @@ def test_files_do_not_change_methods(good, tmp_path):
     assert not vars(state) and [name for name, _ in state.items()] == list(good['state_dict'])
 
 
+def test_the_first_buffer_of_a_process_may_come_from_a_file(good, tmp_path, run_python):
+    path = save(good, tmp_path / 'good.pth')
+    done = run_python(f"""
+import mmseg_vittm
+from mmseg_vittm.weight_files import read_file
+assert read_file({path!r})['message_hub']['log_scalars']['loss'].statistics('mean') == 1
+""")
+    assert done.returncode == 0, done.stderr
+
+
 def test_containers_that_hold_themselves(good, tmp_path):
     circle, deep = [], []
     circle.append(circle)
