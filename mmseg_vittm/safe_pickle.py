@@ -27,7 +27,7 @@ KNOWN = re.compile(r'collections\.(?:OrderedDict|Counter)|builtins\.(?:set|compl
                    r'torch\._utils\._rebuild_\w+|torch\._tensor\._rebuild_from_type_v2|torch\.nn\.parameter\.Parameter|'
                    r'torch\.serialization\._get_layout|'
                    r'numpy\.(?:ndarray|dtype|_?core\.multiarray\.(?:scalar|_reconstruct))|'
-                   r'mmengine\.logging\.history_buffer\.HistoryBuffer')
+                   r'mmengine\.logging\.history_buffer\.HistoryBuffer(?:\.(?:min|max|mean|current))?')
 GETATTR = 'builtins.getattr'  # left to `_history_getattr`, which sees of what
 STATISTICS = ('min', 'max', 'mean', 'current')
 _LOADING = threading.Lock()  # torch keeps its list of allowed globals per process
@@ -233,8 +233,9 @@ def load(file: BinaryIO, map_location: Any) -> Any:
     with _LOADING:
         before, own, buffer = get_safe_globals(), stand_ins(), history_buffer()
         names = {name for _, name in own}
-        # A class keeps what its buffers are told, so a file could change the methods of all others.
-        methods = dict(buffer._statistics_methods) if buffer else {}
+        # The class keeps the methods that its buffers bring, so a file could change those of all others. The first
+        # buffer made registers mmengine's own.
+        methods = dict(buffer()._statistics_methods) if buffer else {}
         clear_safe_globals()
         add_safe_globals([*own, *(entry for entry in before if not isinstance(entry, tuple)
                                   and f'{entry.__module__}.{entry.__qualname__}' not in names

@@ -68,7 +68,7 @@ def test_damaged_files_are_refused_or_loaded_whole(tmp_path, record_property):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(FILES):
         kind = fuzzer.kinds[number % len(fuzzer.kinds)]
-        path = tmp_path / f'{number}{ENDINGS[number % len(ENDINGS)]}'
+        path = tmp_path / f'{number}{ENDINGS[number // len(fuzzer.kinds) % len(ENDINGS)]}'
         path.write_bytes(fuzzer.file(kind))
         start = time.monotonic()
         with warnings.catch_warnings():
