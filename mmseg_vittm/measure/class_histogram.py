@@ -66,14 +66,14 @@ def histogram_figure(classes: Sequence[str], pixels: np.ndarray, images: np.ndar
         part = order[number * rows:(number + 1) * rows]
         axes.barh(range(len(part)), np.maximum(shares[part] - low, 0), 0.72, low, color=BAR, lw=0)
         axes.set(xscale='log', xlim=(low, 100 * 40), ylim=(rows - 0.4, -0.6),
-                 xlabel='share of labelled pixels (%), images (im.) with the class')
+                 xlabel='share of labelled pixels (%)')
         axes.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
         axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
         axes.set_yticks(range(len(part)), [_short(classes[i]) for i in part], fontsize=SMALL - 1)
         axes.tick_params(axis='y', length=0)
         axes.grid(axis='x', lw=0.6)
         for row, i in enumerate(part):
-            text = f'{shares[i]:.2g}%, {images[i]:,} im.' if pixels[i] else 'never seen'
+            text = f'{shares[i]:.2g}%, {images[i]:,} images' if pixels[i] else 'never seen'
             axes.text(max(shares[i], low) * 1.15, row, text, va='center', fontsize=SMALL - 2,
                       color=GREY if pixels[i] else NEVER)
             if not pixels[i]:
