@@ -66,7 +66,7 @@ setup(
             'hypothesis>=6.100',
             'pre-commit>=3.5',
             'pytest>=8',
-            'pytest-xdist>=3.6',
+            'pytest-xdist>=3.8',
             'pytest-cov>=7',  # from 7 on, subprocesses are measured by coverage's own `patch`
             'ruff>=0.17,<0.18',  # a minor release may change what the selected rules report
         ],

@@ -29,7 +29,7 @@ def soak(*options: str) -> dict:
 @pytest.mark.parametrize('mode', ['slide', 'whole'])
 def test_memory_stays_what_it_was(mode):
     """After each size came up once; MMSEG_VITTM_SOAK=2000 is the whole count, with 200 sizes."""
-    result = soak(mode, '--count', str(COUNT or 120), '--sizes', '200' if COUNT else '40')
+    result = soak(mode, '--count', str(COUNT or 60), '--sizes', '200' if COUNT else '20')
     assert result['growth'] < MOST, result
 
 
@@ -43,16 +43,15 @@ def test_memory_stays_what_it_was_compiled(mode, backend):
 
 
 @linux_only
-def test_free_memory_is_given_back():
+def test_free_memory_is_given_back(monkeypatch):
+    """Where it has grown by more than the slack since it was last given back, and not by what is in use."""
+    resident = iter([100.0, 107.0, 109.0, 108.5, 116.0, 117.0, 117.0])
+    monkeypatch.setattr('mmseg_vittm.heap.resident_memory', lambda: next(resident))
     heap, given_back = Heap(slack=8), []
     heap._give_back = given_back.append
-    heap.trim()
-    assert not given_back
-    kept = bytearray(b'x') * (16 << 20)
-    heap.trim()
-    assert given_back == [0] and len(kept)
-    heap.trim()
-    assert given_back == [0]  # what is in use is no reason to try again
+    for expected in ([], [0], [0], [0, 0]):
+        heap.trim()
+        assert given_back == expected
 
 
 @linux_only

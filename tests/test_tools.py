@@ -1,12 +1,11 @@
 """The command lines, run as users run them."""
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
 from tiny_models import ROOT
+from tool_inside import run_inside
 from tool_runs import error_of, logged, logged_scores, run_tool, write_config
 
 from mmseg_vittm.engine.command import set_aside_earlier_run
@@ -130,9 +129,10 @@ def test_config_errors(tmp_path):
         load_config(str(tmp_path / 'none.py'))
 
 
-def test_help():
-    tools = ('train.py', 'test.py', 'infer.py', 'benchmark.py', 'complexity.py', 'plot.py', 'convert_checkpoint.py',
-             'draw_architecture.py', 'check_dataset.py')
-    with ThreadPoolExecutor(2) as pool:
-        for done in pool.map(lambda tool: run_tool(tool, '--help'), tools):
-            assert 'usage' in done.stdout
+@pytest.mark.parametrize('tool', [
+    'train.py', 'test.py', 'infer.py', 'benchmark.py', 'complexity.py', 'plot.py', 'convert_checkpoint.py',
+    'draw_architecture.py', 'check_dataset.py'])
+def test_help(tool, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_inside(monkeypatch, tool, '--help')
+    assert not stop.value.code and 'usage' in capsys.readouterr().out
