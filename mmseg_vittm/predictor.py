@@ -15,7 +15,6 @@ from torch import nn
 
 from .decoding import CHANNEL_ORDERS, Source, decode, first_line
 from .errors import InputError
-from .heap import Heap
 from .pictures import add_legend, overlay
 
 ON_ERROR = ('raise', 'return')
@@ -94,7 +93,6 @@ class Predictor:
         self._loader, self._pipeline = _build_pipeline(model)
         self.classes, self.palette = _classes_of(model)
         self._label_type = np.uint8 if len(self.classes) <= 256 else np.uint16
-        self._heap = Heap()
         if model.training:
             model.eval()
 
@@ -194,7 +192,6 @@ class Predictor:
         for item, found in zip(batch, labels, strict=True):
             item.result = Prediction(item.name, item.image[..., ::-1], found, self.classes, self.palette)
             item.data = None
-        self._heap.trim()
 
 
 def _waiting(queue: deque[_Item], first: _Item) -> list[_Item]:
