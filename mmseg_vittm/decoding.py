@@ -57,7 +57,7 @@ def _read(path: str | os.PathLike, name: str) -> bytes:
     try:
         return Path(path).expanduser().read_bytes()
     except FileNotFoundError:
-        raise InputError(f'{name}: no such file') from None
+        raise InputError(f'{name}: no such file; give the path of an image') from None
     except IsADirectoryError:
         raise InputError(f'{name}: this is a folder; give a list of the images in it') from None
     except (OSError, TypeError, ValueError) as error:
@@ -66,13 +66,14 @@ def _read(path: str | os.PathLike, name: str) -> bytes:
 
 def _from_bytes(content: bytes, name: str, color_type: str, backend: str) -> np.ndarray:
     if not content:
-        raise InputError(f'{name}: it is empty (0 bytes)')
+        raise InputError(f'{name}: it is empty (0 bytes); copy it again')
     try:
         image = mmcv.imfrombytes(content, flag=color_type, backend=backend)
     except Exception as error:  # decoders raise errors of their own
         raise InputError(f'{name}: cannot be read as an image ({first_line(error)})') from error
     if image is None:
-        raise InputError(f'{name}: cannot be read as an image; it is truncated, damaged or of no known kind')
+        raise InputError(f'{name}: cannot be read as an image; it is truncated, damaged or of no known '
+                         'kind; copy it again')
     return image
 
 

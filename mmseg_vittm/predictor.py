@@ -3,7 +3,7 @@ import copy
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import mmcv.transforms
 import numpy as np
@@ -35,10 +35,10 @@ class Prediction:
         palette: One RGB colour per class.
     """
     name: str
-    image: np.ndarray
-    labels: np.ndarray
-    classes: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
+    image: np.ndarray = field(repr=False)
+    labels: np.ndarray = field(repr=False)
+    classes: tuple[str, ...] = field(repr=False)
+    palette: tuple[tuple[int, int, int], ...] = field(repr=False)
 
     def overlay(self, opacity: float = 0.5, legend: bool = False) -> np.ndarray:
         """Returns the image under the labels' colours, (H, W, 3) uint8 RGB.
