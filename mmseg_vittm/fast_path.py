@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from .errors import InputError
 from .fused_attention import fuse_self_attention
-from .heap import Heap
 from .precision import cast_products, check_dtype, computing_in
 from .segmentor import SlideSegmentor
 from .vittm.shared_input import SharedInput
@@ -19,7 +18,6 @@ MOST_COMPILED = 8  # numbers of windows: powers of two up to 128
 _numbers = itertools.count()
 # One thread at a time where the process's own state is at stake: TF32 flags on GPUs, the compiler, CUDA graphs' memory.
 _turn = threading.RLock()
-_heap = Heap()
 
 
 def optimize(model: SlideSegmentor, dtype: str = 'fp32', compile: bool | dict = False) -> SlideSegmentor:
@@ -99,8 +97,6 @@ class FastNetwork:
 
         Threads may share a model: on a GPU, and where it is compiled, they take turns.
         """
-        if not windows.is_cuda:
-            _heap.trim()  # what earlier images of other sizes left in pieces
         alone = _turn if windows.is_cuda or self.options else contextlib.nullcontext()
         with alone, torch.inference_mode(False), torch.no_grad(), computing_in(self.dtype, windows.device):
             count = self._graph_size(windows) if self.options else 0

@@ -23,12 +23,10 @@ class Heap:
 
     Args:
         slack: MiB that resident memory may grow by before what is free is given back, which takes milliseconds.
-        every: One call in so many looks: a large model keeps more than the slack of every image.
     """
 
-    def __init__(self, slack: float = 24, every: int = 8):
-        self.slack, self.every = slack, every
-        self._calls = 0
+    def __init__(self, slack: float = 24):
+        self.slack = slack
         self._least = resident_memory()
         try:
             self._give_back = ctypes.CDLL(None).malloc_trim
@@ -37,9 +35,6 @@ class Heap:
 
     def trim(self) -> None:
         """Gives free memory back, where resident memory has grown by more than the slack since the last time."""
-        self._calls += 1
-        if self._calls % self.every:
-            return
         now = resident_memory()
         if now is None or self._give_back is None or now <= self._least + self.slack:
             return
