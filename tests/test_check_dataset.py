@@ -196,7 +196,10 @@ def test_user_errors(tmp_path, monkeypatch, capsys):
 
 
 def test_interrupt_is_clean(tmp_path):
-    root = write_set(tmp_path / 'set', count=400)
+    root = write_set(tmp_path / 'set', size=(400, 300))
+    for path in [*root.glob('*/*/*.*')]:
+        for number in range(1000):  # seconds of work, which a signal will meet
+            os.link(path, path.with_stem(f'{path.stem}_{number}'))
     config = write_config(tmp_path / 'set.py', root)
     process = subprocess.Popen(
         [sys.executable, '-u', ROOT / 'tools/check_dataset.py', config, '--workers', '2'], stdout=subprocess.PIPE,
