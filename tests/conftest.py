@@ -10,6 +10,7 @@ from tiny_models import ROOT
 
 from mmseg_vittm.stack import stack_installed
 
+os.environ.setdefault('TORCHINDUCTOR_COMPILE_THREADS', '1')  # no pool of processes, which take longer than these graphs
 torch.set_num_threads(1)  # the models are tiny, and tests may share their machine
 STACK_INSTALLED = stack_installed()
 WITHOUT_STACK = {'test_compile.py', 'test_encoder.py', 'test_heads_fusion.py', 'test_install.py', 'test_parameters.py',

@@ -323,7 +323,7 @@ def spoilt_run(tmp_path, trained, split: str, fault: str) -> tuple[list, str, st
 @pytest.mark.slow
 @pytest.mark.parametrize('split,fault,workers', [
     case for n, case in enumerate(itertools.product(['train', 'val', 'test'], TOOL_FAULTS, [0, 2]))
-    if ALL_FAULTS or n % 13 == 0])
+    if ALL_FAULTS or n % 17 == 0])
 def test_tools_name_every_fault(tmp_path, trained, monkeypatch, capsys, split, fault, workers):
     monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
     command, path, message = spoilt_run(tmp_path, trained, split, fault)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from forked_runs import assert_same_state, recorded, start, train, write_random_config
 
-KILLS = int(os.environ.get('MMSEG_VITTM_KILLS', 3))
+KILLS = int(os.environ.get('MMSEG_VITTM_KILLS', 2))
 SEED = int(os.environ.get('MMSEG_VITTM_SEED', 0))
 
 
