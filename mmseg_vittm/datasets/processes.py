@@ -40,10 +40,12 @@ class _Worker:
         self.item: int | None = None
 
     def give(self, item: int) -> None:
+        """Hands the process its next item."""
         self.item = item
         self.pipe.send(item)
 
     def stop(self) -> None:
+        """Ends the process, whatever it does."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
