@@ -6,7 +6,7 @@ PYTHON=${PYTHON:-$(command -v python || command -v python3)}
 mapfile -t configs <benchmarks/configs.txt
 if [ -z "${OUT:-}" ]; then
     name=$("$PYTHON" -c "
-from mmseg_vittm.engine.command import run
+from mmseg_vittm.commands.options import run
 from mmseg_vittm.measure.conditions import device_slug, resolve_device
 run(lambda: print(device_slug(resolve_device('$DEVICE'))))") || exit
     OUT=benchmarks/$name

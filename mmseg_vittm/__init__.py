@@ -1,29 +1,29 @@
 """mmseg_vittm: ViTTM, the Vision Token Turing Machine, for MMSegmentation.
 
-Importing this registers the backbones, the segmentor and data sets with MMSegmentation's registries, and makes mmengine
-read checkpoints without running code in them (`engine.safe_loader`). Where MMSegmentation is not installed, the
-encoder (`mmseg_vittm.vittm`) is there all the same.
+Importing this registers the backbones, segmentors, data sets, the Runner and its hooks with the registries of mmengine
+and MMSegmentation. Where MMSegmentation is not installed, the encoder (`mmseg_vittm.vittm`) is there all the same.
 """
 from .stack import HINT, stack_installed
 from .version import __version__
-from .weight_files import trust_checkpoints
+from .weights.files import trust_checkpoints
 
-_REGISTERED = ('ViTTM', 'ViTBackbone', 'SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'optimize', 'Prediction',
-               'Predictor')
+# Classes that registries know, and functions and classes that need the stack without being registered.
+_REGISTERED = ('CheckedDataset', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM')
+_FUNCTIONS = ('Prediction', 'Predictor', 'load_model', 'optimize')
 
 if stack_installed():
-    from . import engine  # noqa: F401  (registers hooks)
-    from .backbone import ViTTM
-    from .baselines import ViTBackbone
-    from .datasets import ToyScenes
-    from .fast_path import optimize
-    from .predictor import Prediction, Predictor
-    from .segmentor import SlideSegmentor, SlideTTAModel
+    from .backbones import ViTBackbone, ViTTM
+    from .datasets import CheckedDataset, ToyScenes
+    from .engine import StrictRunner
+    from .inference.fast import optimize
+    from .inference.predictor import Prediction, Predictor
+    from .inference.slide_segmentor import SlideSegmentor, SlideTTAModel
+    from .weights.whole_model import load_model
 else:
     def __getattr__(name: str):
-        if name in _REGISTERED:
+        if name in _REGISTERED + _FUNCTIONS:
             raise ImportError(HINT)
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
-__all__ = ['Prediction', 'Predictor', 'SlideSegmentor', 'SlideTTAModel', 'ToyScenes', 'ViTBackbone', 'ViTTM',
-           '__version__', 'optimize', 'trust_checkpoints']
+__all__ = ['CheckedDataset', 'Prediction', 'Predictor', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes',
+           'ViTBackbone', 'ViTTM', '__version__', 'load_model', 'optimize', 'trust_checkpoints']

@@ -1,4 +1,21 @@
-"""The errors that a user's input causes: their message is all that a tool prints."""
+"""The errors that a user's input causes: their message is all that a tool prints.
+
+Messages name arguments as Python has them, `overwrite=True`; command lines translate them into their flags.
+"""
+from typing import Any
+
+
+def one_line(error: BaseException) -> str:
+    """Returns an error's type and message in one line, such as `'ValueError: too short'`."""
+    return f'{type(error).__name__}: {" ".join(str(error).split())}'.removesuffix(': ')
+
+
+def shown(text: Any) -> str:
+    """Returns a name out of a file as it may be shown: one line, no control characters, at most 160 of them."""
+    if not isinstance(text, str):
+        return f'a {type(text).__name__}'
+    text = text if len(text) <= 160 else f'{text[:157]}...'
+    return text if text.isprintable() else ascii(text)
 
 
 class InputError(ValueError):

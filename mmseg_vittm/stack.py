@@ -1,15 +1,22 @@
-"""The MMSegmentation stack: imported quietly, or one sentence on what to install."""
+"""The MMSegmentation stack, the one door to it: imported quietly, or one sentence on what to install.
+
+`from .stack import MODELS` is `from mmseg.registry import MODELS` with that sentence where MMSegmentation is missing.
+"""
 import contextlib
 import importlib
 import io
 import sys
 import warnings
+from typing import Any
 
 STACK = ('mmengine', 'mmcv', 'mmseg')
 HINT = ("the MMSegmentation side of mmseg_vittm needs mmengine, mmcv and mmsegmentation: pip install "
         "'mmseg-vittm[mmseg]' (mmseg_vittm.vittm, the encoder alone, works without them)")
 # What the maintained forks say at import although nothing is wrong: optional parts that we do not use.
 _CHATTER = 'Could not import OneDL'
+# What modules of ours take through this door, and where it is.
+_NAMES = {'MMLogger': 'mmengine.logging', 'BaseModule': 'mmengine.model', 'DATASETS': 'mmseg.registry',
+          'MODELS': 'mmseg.registry'}
 _WARNINGS = ('.*MultiScaleDeformableAttention.*', '.*multi-scale deformable attention.*')
 
 
@@ -44,3 +51,11 @@ def require_stack() -> None:
     """Raises an ImportError that names the extra to install, where the MMSegmentation stack is missing."""
     if not stack_installed():
         raise ImportError(HINT)
+
+
+def __getattr__(name: str) -> Any:
+    """Returns a class or registry of the stack, see `_NAMES`."""
+    if name not in _NAMES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    require_stack()
+    return getattr(importlib.import_module(_NAMES[name]), name)

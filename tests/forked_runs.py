@@ -18,8 +18,8 @@ from mmengine.runner import Runner
 from tiny_models import ROOT
 from tool_runs import write_config
 
-from mmseg_vittm.engine.command import run as run_main
-from mmseg_vittm.engine.loading import read_checkpoint
+from mmseg_vittm.commands.options import run as run_main
+from mmseg_vittm.weights.whole_model import read_checkpoint
 
 # Everything random that training has: drop path, dropout, augmentation by Python's, NumPy's and torch's numbers.
 RANDOM = """

@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from tool_runs import write_config
 
 from mmseg_vittm import Predictor, optimize
-from mmseg_vittm.heap import resident_memory
+from mmseg_vittm.inference.host_memory import resident_memory
 
 
 def images(count: int, sizes: int):

@@ -6,18 +6,18 @@ import dataclasses
 import torch
 
 import mmseg_vittm
-from mmseg_vittm.engine.command import add_checkpoint_options, add_config_options, add_speed_options, run
-from mmseg_vittm.engine.configs import check_data, load_config
+from mmseg_vittm.commands.configs import check_data, load_config
+from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_speed_options, run
+from mmseg_vittm.commands.progress import Reporter, open_console
 from mmseg_vittm.errors import InputError
+from mmseg_vittm.inference.precision import DTYPES, check_dtype
+from mmseg_vittm.measure.benchmark.images import check_same_images
+from mmseg_vittm.measure.benchmark.interleaved import measure
+from mmseg_vittm.measure.benchmark.profiling import profile_table
+from mmseg_vittm.measure.benchmark.report import record, run_names, tables
+from mmseg_vittm.measure.benchmark.subject import Settings, Subject
 from mmseg_vittm.measure.conditions import device_name, resolve_device
-from mmseg_vittm.measure.images import check_same_images
-from mmseg_vittm.measure.interleaved import measure
-from mmseg_vittm.measure.profiling import profile_table
-from mmseg_vittm.measure.progress import Reporter, open_console
 from mmseg_vittm.measure.records import claim_file, write_records
-from mmseg_vittm.measure.report import record, run_names, tables
-from mmseg_vittm.measure.subject import Settings, Subject
-from mmseg_vittm.precision import DTYPES, check_dtype
 
 
 def positive(text: str) -> int:

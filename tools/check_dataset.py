@@ -10,14 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 import mmseg_vittm  # noqa: F401  (registers)
+from mmseg_vittm.commands.configs import LOADERS, load_config
+from mmseg_vittm.commands.options import add_config_options, run
+from mmseg_vittm.commands.progress import Reporter, open_console
+from mmseg_vittm.datasets.class_histogram import histogram_files, histogram_table
 from mmseg_vittm.datasets.listing import datasets_of
 from mmseg_vittm.datasets.survey import ALL, Fault, Findings, survey
-from mmseg_vittm.engine.checked_loaders import num_classes
-from mmseg_vittm.engine.command import add_config_options, run
-from mmseg_vittm.engine.configs import LOADERS, load_config
+from mmseg_vittm.engine.checked_data import num_classes
 from mmseg_vittm.errors import InputError
-from mmseg_vittm.measure.class_histogram import histogram_files, histogram_table
-from mmseg_vittm.measure.progress import Reporter, open_console
 
 SHOWN = 100  # faults in the table; DIR/problems.csv has all
 FILES = ('problems.csv', 'classes.csv', 'classes.svg', 'classes.png')

@@ -5,15 +5,15 @@ import torch
 from rich.console import Console
 
 import mmseg_vittm  # noqa: F401  (registers)
-from mmseg_vittm.engine.command import add_config_options, run
-from mmseg_vittm.engine.configs import load_config
+from mmseg_vittm.commands.configs import load_config
+from mmseg_vittm.commands.options import add_config_options, run
+from mmseg_vittm.commands.progress import Reporter, open_console
 from mmseg_vittm.errors import InputError
 from mmseg_vittm.measure import paper
+from mmseg_vittm.measure.benchmark.images import Crops
+from mmseg_vittm.measure.complexity.inventory import count_parts, summary
+from mmseg_vittm.measure.complexity.rebuild import rebuild, table
 from mmseg_vittm.measure.conditions import device_name, resolve_device
-from mmseg_vittm.measure.images import Crops
-from mmseg_vittm.measure.inventory import count_parts, summary
-from mmseg_vittm.measure.progress import Reporter, open_console
-from mmseg_vittm.measure.rebuild import rebuild, table
 from mmseg_vittm.measure.records import claim_file, write_records
 
 

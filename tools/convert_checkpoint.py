@@ -2,8 +2,8 @@
 import argparse
 
 import mmseg_vittm
-from mmseg_vittm.convert import convert_checkpoint
-from mmseg_vittm.engine.command import add_checkpoint_options, run
+from mmseg_vittm.commands.options import add_checkpoint_options, run
+from mmseg_vittm.weights.convert import convert_checkpoint
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,11 +4,11 @@ import argparse
 import torch
 
 import mmseg_vittm
-from mmseg_vittm.engine.command import add_checkpoint_options, add_speed_options, run
-from mmseg_vittm.engine.configs import load_config
-from mmseg_vittm.engine.loading import load_model
-from mmseg_vittm.engine.media import segment_files
-from mmseg_vittm.fast_path import optimize_if_possible
+from mmseg_vittm.commands.configs import load_config
+from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, run
+from mmseg_vittm.commands.segment_files import segment_files
+from mmseg_vittm.inference.fast import optimize_if_possible
+from mmseg_vittm.weights.whole_model import load_model
 
 
 def parse_args() -> argparse.Namespace:

@@ -22,12 +22,12 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Runs the command line."""
-    from mmseg_vittm.measure.plots import draw_plots
+    from mmseg_vittm.measure.plots.figures import draw_plots
     draw_plots(args.files, args.out, [CONFIGS / 'metafile.yaml', CONFIGS / 'peers' / 'metafile.yaml'], args.miou,
                args.title, args.overwrite)
 
 
 if __name__ == '__main__':
     arguments = parse_args()  # before the package is imported, which takes seconds
-    from mmseg_vittm.engine.command import run
+    from mmseg_vittm.commands.options import run
     run(partial(main, arguments))

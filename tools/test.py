@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import mmseg_vittm
-from mmseg_vittm.engine.command import add_checkpoint_options, add_config_options, add_speed_options, run
-from mmseg_vittm.engine.configs import check_data, datasets_of, load_config
-from mmseg_vittm.engine.launch import LAUNCHERS, prepare_launch
+from mmseg_vittm.commands.configs import check_data, datasets_of, load_config
+from mmseg_vittm.commands.launch import LAUNCHERS, prepare_launch
+from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_speed_options, run
 from mmseg_vittm.engine.runner import StrictRunner
 from mmseg_vittm.errors import InputError
 
@@ -41,7 +41,7 @@ def main() -> None:
     cfg.load_from, cfg.resume = args.checkpoint, False
     # A saved `state_dict` is the average already; swapping it in again would test a fresh copy of the model.
     cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', []) if hook.type != 'EMAHook']
-    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='OptimizeHook', dtype=args.dtype, compile=args.compile)]
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='FastInferenceHook', dtype=args.dtype, compile=args.compile)]
     if args.show_dir:
         cfg.custom_hooks = [*cfg.custom_hooks, dict(type='PictureHook', show_dir=args.show_dir)]
     if args.out:

@@ -12,10 +12,10 @@ from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
 
 import mmseg_vittm
+from mmseg_vittm.commands.configs import check_data, load_config
+from mmseg_vittm.commands.launch import LAUNCHERS, divide_batch, keep_freed_memory, prepare_launch, world_size
+from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, run, set_aside_earlier_run
 from mmseg_vittm.engine.amp import use_amp
-from mmseg_vittm.engine.command import add_checkpoint_options, add_config_options, run, set_aside_earlier_run
-from mmseg_vittm.engine.configs import check_data, load_config
-from mmseg_vittm.engine.launch import LAUNCHERS, divide_batch, keep_freed_memory, prepare_launch, world_size
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
 from mmseg_vittm.errors import InputError
 

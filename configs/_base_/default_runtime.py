@@ -21,7 +21,6 @@ default_hooks = dict(
     data_position=dict(type='DataPositionHook'),
     random_state=dict(type='RandomStateHook'),
     last_validation=dict(type='LastValidationHook'),
-    peer_watch=dict(type='PeerWatchHook'),
     finite_loss=dict(type='FiniteLossHook'),
     mean_loss=dict(type='MeanLossHook'),
     pictures=dict(type='PictureHook', num_val=4))

@@ -1,6 +1,6 @@
 """Data sets; importing this registers them with MMSegmentation."""
-from .. import mm  # noqa: F401  (one sentence where MMSegmentation is missing)
+from ..stack import DATASETS  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .checked_dataset import CheckedDataset
-from .toy_scenes import ToyScenes
+from .toy.scenes import ToyScenes
 
 __all__ = ['CheckedDataset', 'ToyScenes']

@@ -10,6 +10,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from mmseg.registry import DATASETS
 
 from ..errors import DataError, InputError
+from .checked_transforms import has_step, use_checked_loaders
 from .listing import (
     built_leaves,
     datasets_of,
@@ -18,7 +19,6 @@ from .listing import (
     missing_annotations,
     stray_annotations,
 )
-from .loading import has_step, use_checked_loaders
 
 BAD_DATA = ('error', 'skip')
 

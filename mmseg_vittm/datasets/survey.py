@@ -14,9 +14,9 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import TRANSFORMS
 
 from ..errors import DataError, InputError
+from .checked_transforms import use_checked_loaders
 from .checks import AGAIN
 from .listing import check_folders, datasets_of, list_samples, stray_annotations
-from .loading import use_checked_loaders
 from .processes import Died, run_in_processes
 
 ALL = 'all'

@@ -1,24 +1,23 @@
-"""What the tools share: configs with their data, safe and strict loading, launching, hooks."""
-from .. import mm  # noqa: F401  (one sentence where MMSegmentation is missing)
+"""Training: the Runner, its hooks, checked data, resuming, atomic files. Importing this registers them."""
+from ..stack import MMLogger  # noqa: F401  (one sentence where MMSegmentation is missing)
+from ..weights.mmengine_loader import use_safe_loader
 from .amp import CpuAmpOptimWrapper
 from .atomic_files import AtomicBackend
-from .checked_loaders import LeftOutHook
-from .checkpoint_hook import AtomicCheckpointHook
-from .data_position import DataPositionHook
-from .finite_loss_hook import FiniteLossHook
-from .last_validation_hook import LastValidationHook
-from .mean_loss_hook import MeanLossHook
-from .optimize_hook import OptimizeHook
-from .peer_watch import PeerWatchHook
-from .picture_hook import PictureHook
-from .random_state import RandomStateHook
+from .checked_data import LeftOutHook
+from .hooks.checkpoint_hook import AtomicCheckpointHook
+from .hooks.data_position_hook import DataPositionHook
+from .hooks.fast_inference_hook import FastInferenceHook
+from .hooks.finite_loss_hook import FiniteLossHook
+from .hooks.last_validation_hook import LastValidationHook
+from .hooks.mean_loss_hook import MeanLossHook
+from .hooks.picture_hook import PictureHook
+from .hooks.random_state_hook import RandomStateHook
 from .runner import StrictRunner
-from .safe_loader import use_safe_loader
 
 use_safe_loader()
 
 __all__ = [
-    'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FiniteLossHook',
-    'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'OptimizeHook', 'PeerWatchHook', 'PictureHook',
-    'RandomStateHook', 'StrictRunner'
+    'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FastInferenceHook',
+    'FiniteLossHook', 'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'PictureHook', 'RandomStateHook',
+    'StrictRunner'
 ]

@@ -1,5 +1,6 @@
 """Which checkpoint a run goes on from: the newest that is whole."""
 import re
+import time
 from pathlib import Path
 
 from mmengine.hooks import CheckpointHook
@@ -7,7 +8,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError
-from .loading import read_checkpoint
+from ..weights.whole_model import read_checkpoint
 
 NAMES = ('iter_{}.pth', 'epoch_{}.pth')
 NEEDED = dict(optimizer='the state of the optimizer', message_hub='the log of the run')
@@ -70,3 +71,21 @@ def newest_resumable(runner: Runner) -> Path | None:
             return path
         MMLogger.get_current_instance().warning(f'Passed over on resuming: {reason}')
     return None
+
+
+def set_aside_earlier_run(work_dir: str) -> Path | None:
+    """Moves checkpoints of an earlier run in a work dir into a subfolder, so that a new run overwrites nothing.
+
+    Returns:
+        The subfolder, or None where there was nothing to move.
+    """
+    folder = Path(work_dir)
+    earlier = [path for pattern in ('iter_*.pth', 'epoch_*.pth', 'best_*.pth', 'last_checkpoint', 'pictures')
+               for path in folder.glob(pattern)]
+    if not earlier:
+        return None
+    aside = folder / f'earlier_{time.strftime("%Y%m%d_%H%M%S")}'
+    aside.mkdir()
+    for path in earlier:
+        path.rename(aside / path.name)
+    return aside

@@ -7,11 +7,10 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError, InputError
-from ..safe_pickle import shown
-from .checked_loaders import use_checked_data
-from .command import set_aside_earlier_run
-from .loading import load_weights, read_checkpoint
-from .resume import newest_resumable, why_not_resumable
+from ..weights.safe_pickle import shown
+from ..weights.whole_model import load_weights, read_checkpoint
+from .checked_data import use_checked_data
+from .resume import newest_resumable, set_aside_earlier_run, why_not_resumable
 
 AUTO = 'auto'
 

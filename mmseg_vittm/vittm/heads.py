@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-from ..ops import linear_attention, merge_heads, split_heads
+from .linear_attention import linear_attention, merge_heads, split_heads
 from .shared_input import SharedInput
 
 

@@ -1,0 +1,127 @@
+"""ViTTM: the MMSegmentation backbone around the encoder."""
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..stack import MODELS
+from ..vittm import ViTTMEncoder, resolve_arch
+from ..vittm.encoder import check_choice
+from ..vittm.streams import tokens_to_map
+from ..weights import pretrained as checkpoint
+from .base import PretrainedBackbone, resolve_indices
+
+OUT_TOKENS = ('process', 'memory', 'concat')
+
+
+@MODELS.register_module()
+class ViTTM(PretrainedBackbone):
+    """The Vision Token Turing Machine as a backbone.
+
+    Blocks that no output needs are not built, nor is the write after the last one where only process tokens
+    come out.
+
+    Args:
+        arch: `'tiny' | 'small' | 'base' | 'large'`, or a dict of `embed_dims, num_layers, num_heads, mlp_ratio`.
+        img_size: Input in pixels, an int or (height, width), for which position embeddings are learned; at
+            other sizes they are resampled.
+        in_channels: Channels of the image.
+        process_patch_size: Side of a process patch in pixels, an int or (height, width).
+        memory_patch_size: Side of a memory patch in pixels, likewise.
+        process_init: `'patch' | 'downsample' | 'latent'`.
+        num_process_tokens: Process tokens at `img_size`, for downsample and latent; None: as many as
+            `process_patch_size` gives. Latent tokens are laid out on the grid nearest to the image's shape.
+        read_write_head: `'linear' | 'cross' | 'latent' | 'token_summary'`; the last fixes the input size.
+        latent_dims: Width of queries and keys of the linear and latent heads; None is a quarter of the width.
+        fusion: `'add' | 'erase' | 'add_erase'`; the last fixes the input size.
+        memory_mlp_ratio: Hidden size over width of an MLP on the memory stream; None for no MLP.
+        out_indices: Blocks after which maps are taken, ascending; negative ones count from the end.
+        out_tokens: Streams in the maps: `'process'`, `'memory'` or `'concat'`, both, process first.
+        drop_path_rate: Stochastic depth of the last block; earlier ones have linearly less.
+        with_cp: Recompute blocks in the backward pass: less memory, more time.
+        frozen_layers: -1 for none, n for the embeddings and the first n blocks.
+        init_cfg: `dict(type='Pretrained', checkpoint=PATH)` loads, strictly, the authors' files, our own
+            backbone weights or an MMSegmentation checkpoint with this backbone, `.pth` or `.safetensors`.
+
+    Raises:
+        ValueError: An argument is out of range, or contradicts another; the message says which.
+    """
+
+    def __init__(self, *,
+                 arch: str | dict = 'base',
+                 img_size: int | tuple[int, int] = 224,
+                 in_channels: int = 3,
+                 process_patch_size: int | tuple[int, int] = 28,
+                 memory_patch_size: int | tuple[int, int] = 28,
+                 process_init: str = 'patch',
+                 num_process_tokens: int | None = None,
+                 read_write_head: str = 'linear',
+                 latent_dims: int | None = None,
+                 fusion: str = 'add',
+                 memory_mlp_ratio: float | None = None,
+                 out_indices: int | Sequence[int] = (-1, ),
+                 out_tokens: str = 'concat',
+                 drop_path_rate: float = 0.0,
+                 with_cp: bool = False,
+                 frozen_layers: int = -1,
+                 init_cfg: dict | list | None = None):
+        super().__init__(frozen_layers, init_cfg)
+        check_choice('out_tokens', out_tokens, OUT_TOKENS)
+        arch = resolve_arch(arch)
+        self.arch_layers = arch['num_layers']
+        self.out_indices = resolve_indices(out_indices, self.arch_layers)
+        self.out_tokens = out_tokens
+        arch['num_layers'] = self.out_indices[-1] + 1
+        self.encoder = ViTTMEncoder(
+            arch, img_size, in_channels, process_patch_size, memory_patch_size, process_init, num_process_tokens,
+            read_write_head, latent_dims, fusion, memory_mlp_ratio, drop_path_rate, with_cp,
+            write_last=out_tokens != 'process')
+        self._freeze()
+
+    def embeddings(self) -> list[nn.Module]:
+        """Returns the two streams' embeddings."""
+        return [self.encoder.process_stream, self.encoder.memory_stream]
+
+    def blocks(self) -> nn.ModuleList:
+        """Returns the ViTTM blocks."""
+        return self.encoder.blocks
+
+    def load_pretrained(self, path: str) -> checkpoint.LoadReport:
+        """Loads a checkpoint strictly; see `checkpoint.select` for the kinds, and `CheckpointError` for errors."""
+        built = len(self.encoder.blocks)
+        unbuilt = [f'encoder.blocks.{i}.' for i in range(built, self.arch_layers)]
+        if self.out_tokens == 'process':
+            unbuilt += [f'encoder.blocks.{built - 1}.{part}.' for part in ('write_head', 'memory_mlp')]
+            unbuilt += ['encoder.write_fusion.'] * (built == 1)
+        return checkpoint.load_pretrained(self, path, 'encoder.', 'process_pos_embed', checkpoint.AUTHORS_TABLE,
+                                          "the authors' ViTTM checkpoint", unbuilt)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Returns one map per index of `out_indices`, before any final norm.
+
+        Args:
+            images: (B, in_channels, H, W).
+
+        Returns:
+            Maps (B, C, h, w): C is `embed_dims`, twice that for concat, whose coarser stream is upsampled
+            (bilinear) to the finer grid. For ViTTM-B(64, 64) this is the authors' map of 1536 channels.
+        """
+        process_grid, memory_grid = self.encoder.grids(*images.shape[2:])
+        maps = []
+        for process, memory in self.encoder.intermediates(images, self.out_indices):
+            if self.out_tokens == 'process':
+                maps.append(tokens_to_map(process, process_grid).contiguous())
+            elif self.out_tokens == 'memory':
+                maps.append(tokens_to_map(memory, memory_grid).contiguous())
+            else:
+                maps.append(concat_maps(tokens_to_map(process, process_grid), tokens_to_map(memory, memory_grid)))
+        return tuple(maps)
+
+
+def concat_maps(process: Tensor, memory: Tensor) -> Tensor:
+    """Concatenates two maps (B, C, h, w) on channels, each upsampled (bilinear) to the finer grid of the two."""
+    grid = tuple(max(sides) for sides in zip(process.shape[2:], memory.shape[2:], strict=True))
+    maps = [stream if stream.shape[2:] == grid else F.interpolate(stream, grid, mode='bilinear', align_corners=False)
+            for stream in (process, memory)]
+    return torch.cat(maps, dim=1)

@@ -1,0 +1,1 @@
+"""What the command lines share: options and one-line errors, configs, launching, progress, segmenting files."""

@@ -1,0 +1,77 @@
+"""What every command line does alike: common options, errors in one line, earlier runs kept."""
+import argparse
+import errno
+import re
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from mmengine.config import DictAction
+
+from ..errors import CheckpointError, InputError, TrainingError
+from ..inference.precision import DTYPES
+
+# Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
+FLAGS = ('allow_partial', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
+         'latency', 'miou', 'opacity', 'overwrite', 'products', 'resume', 'throughput', 'trust_checkpoint', 'work_dir')
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--data-root` and `--cfg-options` to a parser."""
+    parser.add_argument('--data-root', metavar='DIR',
+                        help='folder of the data, for every dataset in the config; for ADE20K the folder '
+                        'ADEChallengeData2016')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='settings to change, such as train_cfg.max_iters=1000')
+
+
+def add_checkpoint_options(parser: argparse.ArgumentParser, partial: bool = True) -> None:
+    """Adds `--trust-checkpoint`, and `--allow-partial` where checkpoints are whole models, to a parser."""
+    parser.add_argument('--trust-checkpoint', action='store_true',
+                        help='read checkpoints that hold more than weights, although loading them can run code: only '
+                        'for files whose source you trust')
+    if partial:
+        parser.add_argument('--allow-partial', action='store_true',
+                            help='load what fits of a checkpoint and log what does not (default: it must fit exactly)')
+
+
+def add_speed_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--dtype` and `--compile` to the parser of a tool that predicts."""
+    parser.add_argument('--dtype', choices=sorted(DTYPES), default='fp32',
+                        help='fp32, tf32 for its matrix products and convolutions, or bf16 and fp16 by autocast '
+                        '(default: %(default)s)')
+    parser.add_argument('--compile', action='store_true', help='torch.compile the network: the first images take '
+                        'minutes; it pays on GPUs, hardly on CPUs')
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a tool; a user's error becomes one line on stderr and exit status 2, anything else a traceback."""
+    try:
+        main()
+    except (InputError, CheckpointError, TrainingError) as error:
+        fail(str(error))
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        fail(f'{error.filename or "a log file"}: could not be written ({error.strerror}); make room on that disk, and '
+             'go on with --resume')
+
+
+def as_flags(message: str) -> str:
+    """Returns a message of the library with its arguments as the command line has them.
+
+    `overwrite=True` becomes `--overwrite`, `resume='auto'` `--resume=auto`, `data_root=DIR` `--data-root DIR`.
+    """
+    def flag(found: re.Match) -> str:
+        name, value = f'--{found[1].replace("_", "-")}', found[2]
+        if value == 'True':
+            return name
+        return f'{name}={value[1:-1]}' if value[0] in '\'"' else f'{name} {value}'
+    return re.sub(rf'(?<![\w.-])({"|".join(FLAGS)})=(True|\'[^\']*\'|"[^"]*"|[\w.]+)', flag, message)
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the process with an error in one line and status 2."""
+    sys.stderr.write(f'error: {as_flags(message)}\n')
+    sys.exit(2)

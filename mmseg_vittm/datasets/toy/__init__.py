@@ -1,0 +1,1 @@
+"""The toy scenes: street and country scenes drawn by a program."""

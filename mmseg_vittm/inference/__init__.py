@@ -1,0 +1,1 @@
+"""Image to labels: the segmentor, the fast path, the predictor."""

@@ -1,0 +1,123 @@
+"""Images of every kind that users have, as the arrays that MMSegmentation's pipelines work on."""
+import os
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..errors import InputError
+
+Source = str | os.PathLike | bytes | np.ndarray | Image.Image
+CHANNEL_ORDERS = ('bgr', 'rgb')
+DEEP_MODES = ('I', 'F')  # of Pillow, with I;16 and the like: more than 8 bits, which it would clip
+
+
+def first_line(error: Exception) -> str:
+    """Returns an error's type and the first line of its message."""
+    return f'{type(error).__name__}: {error}'.strip().split('\n')[0]
+
+
+def decode(source: Source, name: str, channel_order: str = 'bgr', color_type: str = 'color',
+           backend: str = 'cv2') -> np.ndarray:
+    """Returns an image as MMSegmentation's `LoadImageFromFile` would from a file of it.
+
+    Args:
+        source: A path, the bytes of an image file, a Pillow image of any mode, or an array: gray (H, W) or (H, W, 1),
+            colour (H, W, 3), or colour with alpha (H, W, 4). Arrays hold bool, integers 0 to 255, uint16 over its
+            whole range, or floats 0 to 255, which are rounded.
+        name: What errors call it.
+        channel_order: `'bgr'` or `'rgb'`: of arrays with colour.
+        color_type: `'color'` turns the image as its EXIF orientation says, files and Pillow images alike;
+            `'color_ignore_orientation'` does not.
+        backend: MMCV's decoder of files: `'cv2'`, `'pillow'` and others.
+
+    Returns:
+        (H, W, 3) uint8 BGR, in memory of its own. Alpha is dropped, gray repeated, and of 16 bits the upper 8 are
+        taken, all as OpenCV does on files.
+
+    Raises:
+        InputError: The image cannot be read, is none of these kinds, or holds other values.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _from_bytes(_read(source, name), name, color_type, backend)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_bytes(bytes(source), name, color_type, backend)
+    if isinstance(source, Image.Image):
+        return _from_pillow(source, name, oriented=color_type == 'color')
+    if isinstance(source, np.ndarray):
+        return _from_array(np.asarray(source), name, channel_order)
+    raise InputError(f'{name}: cannot take a {type(source).__name__} as an image; give a path, the bytes of an image '
+                     'file, a NumPy array or a Pillow image')
+
+
+def _read(path: str | os.PathLike, name: str) -> bytes:
+    if not os.fspath(path):
+        raise InputError(f'{name}: its path is empty')
+    try:
+        return Path(path).expanduser().read_bytes()
+    except FileNotFoundError:
+        raise InputError(f'{name}: no such file; give the path of an image') from None
+    except IsADirectoryError:
+        raise InputError(f'{name}: this is a folder; give a list of the images in it') from None
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(f'{name}: cannot be read ({first_line(error)})') from error
+
+
+def _from_bytes(content: bytes, name: str, color_type: str, backend: str) -> np.ndarray:
+    if not content:
+        raise InputError(f'{name}: it is empty (0 bytes); copy it again')
+    try:
+        image = mmcv.imfrombytes(content, flag=color_type, backend=backend)
+    except Exception as error:  # decoders raise errors of their own
+        raise InputError(f'{name}: cannot be read as an image ({first_line(error)})') from error
+    if image is None:
+        raise InputError(f'{name}: cannot be read as an image; it is truncated, damaged or of no known '
+                         'kind; copy it again')
+    return image
+
+
+def _from_pillow(image: Image.Image, name: str, oriented: bool) -> np.ndarray:
+    if 0 in image.size:
+        raise InputError(f'{name}: it has no pixels, its size is {image.width} x {image.height}')
+    try:
+        image = ImageOps.exif_transpose(image) if oriented else image
+        if not image.mode.startswith(DEEP_MODES):
+            image = (image.convert('RGBA') if image.mode == 'RGBa' else image).convert('RGB')
+        array = np.asarray(image)
+    except Exception as error:  # of a lazily read file, whatever its decoder raises
+        raise InputError(f'{name}: cannot be read as an image ({first_line(error)})') from error
+    return _from_array(array, name, 'rgb')
+
+
+def _from_array(array: np.ndarray, name: str, channel_order: str) -> np.ndarray:
+    shape = array.shape
+    if array.ndim not in (2, 3) or array.ndim == 3 and shape[2] not in (1, 3, 4):
+        raise InputError(f'{name}: an array must have the shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), channels '
+                         f'last, got {shape}')
+    if 0 in shape:
+        raise InputError(f'{name}: it has no pixels, its shape is {shape}')
+    array = np.repeat(array.reshape(shape[:2] + (-1, ))[..., :1], 3, axis=2) if shape[2:] in ((), (1, )) else array
+    array = _to_range(array[..., :3], name)
+    return np.array(array[..., ::-1] if channel_order == 'rgb' else array, order='C')
+
+
+def _to_range(array: np.ndarray, name: str) -> np.ndarray:
+    """Returns pixels as uint8."""
+    kind = array.dtype
+    if kind.kind not in 'buif':
+        raise InputError(f'{name}: pixels must be numbers, uint8 best, got dtype {kind}')
+    if kind == np.uint8:
+        return array
+    if kind.kind == 'b':
+        return array * np.uint8(255)
+    if kind.kind == 'u' and kind.itemsize == 2:
+        return (array >> 8).astype(np.uint8)
+    if kind.kind == 'f' and not np.isfinite(array).all():
+        raise InputError(f'{name}: it has pixels that are NaN or infinite')
+    least, most = array.min(), array.max()
+    if least < 0 or most > 255:
+        raise InputError(f'{name}: {kind} pixels must be from 0 to 255, these are from {least} to {most}')
+    if kind.kind == 'f' and 0 < most <= 1:
+        raise InputError(f'{name}: {kind} pixels must be from 0 to 255, these seem to be from 0 to 1; multiply by 255')
+    return (np.round(array) if kind.kind == 'f' else array).astype(np.uint8)

@@ -1,0 +1,85 @@
+"""From the low-resolution logits of sliding windows to labels, without logits in the image's size.
+
+`rows` and `cols` are matrices of `window_axis.axis_operator`. `window_logits` is the readable reference;
+`window_labels` is its argmax over classes, a stripe of rows at a time.
+"""
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+
+# Logits that exist at once: on a CPU 4 MiB, which stay in its cache between the product and the argmax.
+TILE = {'cpu': 2**20, 'cuda': 2**26}
+TILE_ROWS = 16
+
+
+def window_logits(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Returns the logits of every pixel, rows L cols^T.
+
+    Args:
+        low: Low-resolution logits L (C, Ky, Kx) of all windows, each axis with the cells of its windows in a row.
+        rows: (H, Ky).
+        cols: (W, Kx).
+
+    Returns:
+        (C, H, W) in float32.
+    """
+    with torch.autocast(low.device.type, enabled=False):
+        return rows @ (low.float() @ cols.T)
+
+
+def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Returns the class of the largest logit of every pixel: `window_logits(low, rows, cols).argmax(0)`.
+
+    On a GPU with Triton one kernel does it (`window_labels_triton`). Elsewhere logits exist a tile at a time: a block
+    of columns is expanded for all cells of the other axis, then a few rows of it, both from those cells alone that
+    reach the tile. Of equal logits the first class wins.
+
+    Args:
+        low: (C, Ky, Kx).
+        rows: (H, Ky).
+        cols: (W, Kx).
+
+    Returns:
+        (H, W), int64.
+    """
+    if low.is_cuda and (kernel := _triton_kernel()) is not None:
+        return kernel(low, rows, cols)
+    classes, height, width = low.shape[0], rows.shape[0], cols.shape[0]
+    cells = low.float().permute(1, 2, 0).contiguous()  # (Ky, Kx, C): the argmax is over contiguous numbers
+    labels = torch.empty(height, width, dtype=torch.int64, device=low.device)
+    step = max(32, TILE.get(low.device.type, TILE['cuda']) // (TILE_ROWS * classes))
+    stripes = [(top, *_reached(rows[top:top + TILE_ROWS])) for top in range(0, height, TILE_ROWS)]
+    with torch.autocast(low.device.type, enabled=False):
+        for left in range(0, width, step):
+            reach, weights = _reached(cols[left:left + step])
+            expanded = (weights @ cells[:, reach]).flatten(1)  # (Ky, columns * C)
+            for top, reach, weights in stripes:
+                logits = (weights @ expanded[reach]).unflatten(1, (-1, classes))
+                labels[top:top + TILE_ROWS, left:left + step] = argmax_last(logits)
+    return labels
+
+
+@cache
+def _triton_kernel() -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+    """Returns the kernel's `window_labels`, or None where there is no Triton (PyTorch's CPU and Windows builds)."""
+    try:
+        from . import labels_triton
+    except ImportError:
+        return None
+    return labels_triton.window_labels
+
+
+def _reached(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the cells that some rows of a matrix use, and these columns of it."""
+    reach = weights.any(dim=0).nonzero()[:, 0]
+    return reach, weights[:, reach]
+
+
+def argmax_last(values: Tensor) -> Tensor:
+    """Returns the index of the first maximum over the last axis; NumPy's is the vectorised one on a CPU."""
+    if values.device.type == 'cpu':
+        return torch.from_numpy(values.numpy().argmax(-1))
+    return values.argmax(-1)
+

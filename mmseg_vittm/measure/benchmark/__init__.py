@@ -1,0 +1,1 @@
+"""Speed through MMSegmentation: `images`, `stages`, `subject`, `interleaved`, `report`, in order of use."""

@@ -1,0 +1,1 @@
+"""FLOPs, parameters and activations; the paper's tables as models to build."""

@@ -1,0 +1,66 @@
+"""Rebuilding rows of the paper's tables: our parameters, FLOPs and latency beside the paper's."""
+import torch
+from mmengine.logging import MMLogger
+from rich.table import Table
+from torch import nn
+
+from ...inference.precision import computing_in
+from ..records import number
+from .counting import fvcore_multiply_adds
+from .paper import IMAGE_SIZE, TITLES, Row
+
+MEASURE_SECONDS = 8.0  # per row, at least: the paper's protocol
+
+
+def latency(model: nn.Module, batch_size: int, device: torch.device) -> float | None:
+    """Returns the median milliseconds of a batch of random images, by the paper's protocol.
+
+    None, with a warning, where the batch does not fit the GPU's memory.
+    """
+    from torch.utils.benchmark import Timer  # here, because importing it warns where there is no CUDA
+    try:
+        model, images = model.to(device), torch.randn(batch_size, 3, IMAGE_SIZE, IMAGE_SIZE, device=device)
+        with torch.no_grad(), computing_in('fp32', device):
+            model(images)
+            timer = Timer('model(images)', globals=dict(model=model, images=images),
+                          num_threads=torch.get_num_threads())
+            return 1000 * timer.blocked_autorange(min_run_time=MEASURE_SECONDS).median
+    except torch.OutOfMemoryError:
+        MMLogger.get_current_instance().warning(f'A batch of {batch_size} does not fit the memory; give --batch-size')
+        return None
+
+
+def rebuild(row: Row, batch_size: int | None, device: torch.device) -> dict:
+    """Returns the record of a row: ours beside the paper's.
+
+    Args:
+        row: The row.
+        batch_size: Images per batch for the latency; None leaves it out.
+        device: Where the latency is measured.
+    """
+    model = row.build().requires_grad_(False)
+    macs = fvcore_multiply_adds(model, (1, 3, IMAGE_SIZE, IMAGE_SIZE))
+    parameters = sum(weight.numel() for weight in model.parameters())
+    return dict(table=row.table, row=row.name, params_m=parameters / 1e6, gflops=macs / 1e9, gflops_paper=row.gflops,
+                latency_ms=latency(model, batch_size, device) if batch_size else None,
+                latency_ms_paper=row.latency_ms, top1_paper=row.top1, params_m_paper=row.params_m,
+                params_m_with_dead=(parameters + row.dead_parameters()) / 1e6)
+
+
+def table(number_of: int, records: list[dict], with_latency: bool) -> Table:
+    """Returns one of the paper's tables, ours beside the paper's."""
+    has_params = any(row['params_m_paper'] for row in records)
+    result = Table(title=f'Table {number_of}: {TITLES[number_of]}', title_justify='left')
+    titles = ['M params', *['with dead', 'paper'] * has_params, 'GFLOPs', 'paper', 'difference',
+              *['ms'] * with_latency, 'ms, paper', 'top-1, paper']
+    result.add_column('row', no_wrap=True)
+    for title in titles:
+        result.add_column(title, justify='right')
+    for row in records:
+        params = [f'{row["params_m"]:.1f}']
+        if has_params:
+            params += [f'{row["params_m_with_dead"]:.1f}', number(row['params_m_paper'])]
+        times = [number(row['latency_ms'])] * with_latency + [number(row['latency_ms_paper'])]
+        result.add_row(row['row'], *params, f'{row["gflops"]:.3f}', f'{row["gflops_paper"]:.2f}',
+                      f'{row["gflops"] - row["gflops_paper"]:+.3f}', *times, f'{row["top1_paper"]:.2f}')
+    return result

@@ -1,0 +1,1 @@
+"""Every weight file, in and out: read without running code, renamed, loaded strictly, converted."""

@@ -1,0 +1,92 @@
+"""Checkpoints converted to .safetensors in our names, written whole or not at all."""
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import CheckpointError, InputError
+from .files import check_dataset_meta, read_dataset_meta, read_file, unwrap
+from .pretrained import AUTHORS_TABLE, TIMM_VIT_TABLE, LoadReport, rename, square_grid
+from .safe_pickle import shown
+
+
+def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str:
+    """Converts a checkpoint file.
+
+    Args:
+        source: The authors' ViTTM file or timm's ViT file, in any wrapper, or an MMSegmentation checkpoint.
+        target: The `.safetensors` file to write: the backbone's weights, or the whole model's for the last.
+        overwrite: Replace the target where it is there already.
+
+    Returns:
+        What was written, in one line.
+
+    Raises:
+        CheckpointError: The source cannot be read, or is of no known kind.
+        InputError: The target is there already, or has another ending.
+    """
+    path = Path(target)
+    if path.suffix != '.safetensors':
+        raise InputError(f'{path}: the file to write must end in .safetensors')
+    if path.exists() and not overwrite:
+        raise InputError(f'{path} is there already; give another name, or --overwrite')
+    content = read_file(source)
+    state, _ = unwrap(content, source)
+    report = LoadReport(Path(source), '')
+    metadata = {'format': 'pt'}
+    if any(name.startswith('backbone.') for name in state):
+        report.source = 'MMSegmentation checkpoint'
+        metadata |= _classes(content, source)
+    elif 'process_pos_embed' in state:
+        report.source = "the authors' ViTTM checkpoint"
+        state = _with_grids(_rename(state, AUTHORS_TABLE, report), report)
+    elif 'pos_embed' in state:
+        report.source = "timm's ViT checkpoint"
+        state = _rename(state, TIMM_VIT_TABLE, report)
+    else:
+        raise CheckpointError(f"{source}: neither the authors' ViTTM checkpoint, nor timm's ViT, nor an MMSegmentation "
+                              f'checkpoint; it begins with {", ".join(map(shown, list(state)[:4]))}')
+    report.tensors, report.parameters = len(state), sum(tensor.numel() for tensor in state.values())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        # Cloned: .safetensors takes no tensors that share memory, as tied weights do.
+        weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+        save_file(weights, partial, metadata)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return f'{path}: {report}'
+
+
+def _classes(content: dict, source: str) -> dict[str, str]:
+    """Returns the classes and the palette of a whole model's checkpoint as the header of a safetensors file."""
+    meta = content.get('meta')
+    meta = meta.get('dataset_meta') if isinstance(meta, dict) else read_dataset_meta(source)
+    check_dataset_meta(meta, source)
+    if not meta:
+        return {}
+    kept = {}
+    if meta.get('classes') is not None:
+        kept['classes'] = list(meta['classes'])
+    if meta.get('palette') is not None:
+        kept['palette'] = [[int(value) for value in colour] for colour in meta['palette']]
+    return {'dataset_meta': json.dumps(kept)}
+
+
+def _rename(state: dict[str, Tensor], table: tuple, report: LoadReport) -> dict[str, Tensor]:
+    renamed = rename(state, table, report)
+    unknown = [name for name in renamed if name in state]
+    if unknown:
+        raise CheckpointError(f'{report.path} ({report.source}) holds weights that this project does not know: '
+                              f'{", ".join(map(shown, unknown))}')
+    return renamed
+
+
+def _with_grids(state: dict[str, Tensor], report: LoadReport) -> dict[str, Tensor]:
+    """Lays flat position embeddings (1, N, C) out on their square grid, (1, H, W, C)."""
+    return {name: tensor.reshape(len(tensor), *square_grid(report.path, name, tensor.shape[1]), tensor.shape[2])
+            if name.endswith('pos_embed.weight') and tensor.ndim == 3 else tensor for name, tensor in state.items()}
