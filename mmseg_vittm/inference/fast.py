@@ -9,7 +9,6 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..vittm.shared_input import SharedInput
 from .fused_attention import fuse_self_attention
 from .precision import cast_products, check_dtype, computing_in
 from .slide_segmentor import SlideSegmentor
@@ -23,8 +22,8 @@ _turn = threading.RLock()
 def optimize(model: SlideSegmentor, dtype: str = 'fp32', compile: bool | dict = False) -> SlideSegmentor:
     """Makes a segmentor ready for inference, in place: it cannot be trained afterwards.
 
-    What shares an input becomes one product (keys and values of ViTTM's heads), attention in the decode head runs
-    fused, weights are stored in the type that they are used in. Names of weights stay, so that checkpoints still load.
+    Attention in the decode head runs fused, weights are stored in the type that they are used in. Names of weights
+    stay, so that checkpoints still load.
 
     With `compile`, backbone, neck and head become one graph per number of windows: 1, 2, 4, ... up to
     `test_cfg.window_batch`, between which zeros fill the batch up. On a GPU they are CUDA graphs. A number of windows
@@ -58,9 +57,6 @@ def optimize(model: SlideSegmentor, dtype: str = 'fp32', compile: bool | dict = 
         if part is not None:
             cast_products(part, dtype)
             fuse_self_attention(part)
-            for module in part.modules():
-                if isinstance(module, SharedInput):
-                    module.join()
     model.network = FastNetwork(model, dtype, dict(mode='reduce-overhead') if compile is True else compile or None)
     return model
 

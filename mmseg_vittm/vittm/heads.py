@@ -9,7 +9,6 @@ from timm.layers import Mlp
 from torch import Tensor, nn
 
 from .linear_attention import linear_attention, merge_heads, split_heads
-from .shared_input import SharedInput
 
 
 class KeyValueHead(nn.Module):
@@ -28,7 +27,6 @@ class KeyValueHead(nn.Module):
         self.q = nn.Linear(embed_dims, latent_dims)
         self.k = nn.Linear(embed_dims, latent_dims)
         self.v = nn.Linear(embed_dims, embed_dims)
-        self.keys_and_values = SharedInput(self.k, self.v)
 
 
 class LinearAttentionHead(KeyValueHead):
@@ -48,8 +46,7 @@ class LinearAttentionHead(KeyValueHead):
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
         """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
-        k, v = self.keys_and_values(source)
-        return linear_attention(self.q(target), k, v, self.num_heads)
+        return linear_attention(self.q(target), self.k(source), self.v(source), self.num_heads)
 
 
 class CrossAttentionHead(KeyValueHead):
@@ -71,10 +68,9 @@ class CrossAttentionHead(KeyValueHead):
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
         """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
-        k, v = self.keys_and_values(source)
         q = split_heads(self.q_norm(self.q(target)), self.num_heads)
-        k = split_heads(self.k_norm(k), self.num_heads)
-        v = split_heads(self.v_norm(v), self.num_heads)
+        k = split_heads(self.k_norm(self.k(source)), self.num_heads)
+        v = split_heads(self.v_norm(self.v(source)), self.num_heads)
         return self.proj(merge_heads(F.scaled_dot_product_attention(q, k, v)))
 
 
@@ -97,10 +93,9 @@ class LatentAttentionHead(KeyValueHead):
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
         """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
-        k, v = self.keys_and_values(source)
         q = split_heads(self.q_norm(self.q(target)), self.num_heads).softmax(dim=-1)
-        k = split_heads(self.k_norm(k), self.num_heads).softmax(dim=-2)
-        v = split_heads(self.v_norm(v), self.num_heads)
+        k = split_heads(self.k_norm(self.k(source)), self.num_heads).softmax(dim=-2)
+        v = split_heads(self.v_norm(self.v(source)), self.num_heads)
         return self.proj(merge_heads(q @ (k.transpose(-2, -1) @ v)))
 
 

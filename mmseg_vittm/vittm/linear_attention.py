@@ -14,10 +14,18 @@ def merge_heads(tokens: Tensor) -> Tensor:
     return tokens.transpose(1, 2).flatten(2)
 
 
+def linear_attention_reference(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor:
+    """The definition, as `linear_attention`: every target weighs every source, phi(q) phi(k)^T, (Nt, Ns) numbers."""
+    phi_q, phi_k = (split_heads(1 + F.elu(tokens), num_heads) for tokens in (q, k))
+    weights = phi_q @ phi_k.transpose(-2, -1)  # (B, heads, Nt, Ns)
+    return merge_heads(weights @ split_heads(v, num_heads) / (weights.sum(dim=-1, keepdim=True) + 1e-6))
+
+
 def linear_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor:
     """Returns phi(q) (phi(k)^T v) / (phi(q) sum(phi(k)) + 1e-6), per attention head.
 
-    It is computed in this order, from the right, and the division is done on the queries.
+    It is computed in this order, from the right, and the division is done on the queries;
+    `linear_attention_reference` is the definition.
 
     Args:
         q: Queries (B, Nt, c) of all attention heads, before the feature map.

@@ -1,7 +1,5 @@
 """The two token streams: image to tokens and their grid, position embeddings, tokens back to a map."""
-import contextlib
 import math
-from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
@@ -55,25 +53,17 @@ def resample_positions(positions: Tensor, grid: Grid) -> Tensor:
 class PositionEmbedding(nn.Module):
     """A learned position embedding, resampled (bicubic, antialiased) where another grid is asked for.
 
-    In evaluation without gradients, the last `KEPT` grids' embeddings are kept until the weight changes. A change
-    behind autograd's back (`weight.data.copy_`) is noticed at the next call of `train` or `eval`.
+    It is resampled at every call: keeping the result gained ViTTM-B nothing measurable on a CPU (0.4%, in noise of 4%).
 
     Args:
         grid: The (H, W) that it is learned on.
         embed_dims: Width C.
     """
-    KEPT = 32
 
     def __init__(self, grid: Grid, embed_dims: int):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(1, *grid, embed_dims))
-        self._kept: OrderedDict[tuple, Tensor] = OrderedDict()
         trunc_normal_(self.weight, std=0.02)
-
-    def train(self, mode: bool = True) -> 'PositionEmbedding':
-        """Sets the mode, and forgets what was kept."""
-        self._kept.clear()
-        return super().train(mode)
 
     @property
     def grid(self) -> Grid:
@@ -82,20 +72,7 @@ class PositionEmbedding(nn.Module):
 
     def forward(self, grid: Grid) -> Tensor:
         """Returns the embedding (1, H * W, C) of a grid (H, W)."""
-        weight = self.weight
-        if (tuple(grid) == self.grid or self.training or torch.is_grad_enabled() or weight.is_inference()
-                or torch.compiler.is_compiling()):
-            return resample_positions(weight, grid).flatten(1, 2)
-        key = tuple(grid), weight._version, weight.data_ptr(), weight.device, weight.dtype
-        kept = self._kept.get(key)
-        if kept is None:
-            with torch.inference_mode(False):
-                kept = resample_positions(weight.detach(), grid).flatten(1, 2)
-            self._kept[key] = kept
-            if len(self._kept) > self.KEPT:
-                with contextlib.suppress(KeyError):  # another thread has just emptied it
-                    self._kept.popitem(last=False)
-        return kept
+        return resample_positions(self.weight, grid).flatten(1, 2)
 
 
 class PatchStream(nn.Module):

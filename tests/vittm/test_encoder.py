@@ -8,7 +8,7 @@ from tiny_models import TINY, assert_no_dead_parameters, images, random_loss, ti
 
 from mmseg_vittm.vittm import FUSIONS, HEADS, ViTTMEncoder
 from mmseg_vittm.vittm.encoder import PROCESS_INITS
-from mmseg_vittm.vittm.streams import PositionEmbedding, nearest_grid, resample_positions, tokens_to_map
+from mmseg_vittm.vittm.streams import nearest_grid, resample_positions, tokens_to_map
 
 # A softmax over tokens does not see what is added to all of them.
 INVARIANT = dict(linear=(), cross=('k_norm.bias', ), latent=('k_norm.bias', ), token_summary=('mlp.fc2.bias', ))
@@ -232,48 +232,3 @@ def test_embed_dims_that_give_no_default_latent_dims_name_the_remedy():
     with pytest.raises(ValueError, match='latent_dims'):
         ViTTMEncoder(TINY | dict(embed_dims=40, num_heads=8), 56)  # 40 / 4 is no multiple of 8
     ViTTMEncoder(TINY | dict(embed_dims=40, num_heads=8), 56, latent_dims=16)
-
-
-def fresh(embedding: PositionEmbedding, grid: tuple[int, int]) -> torch.Tensor:
-    """What an embedding is on a grid, computed anew."""
-    return resample_positions(embedding.weight, grid).flatten(1, 2)
-
-
-@torch.no_grad()
-def test_resampled_positions_are_kept_in_evaluation():
-    embedding = PositionEmbedding((4, 5), 8).eval()
-    kept = embedding((7, 3))
-    assert embedding((7, 3)) is kept and torch.equal(kept, fresh(embedding, (7, 3)))
-    assert embedding((3, 7)).shape == (1, 21, 8) and not torch.equal(embedding((3, 7)), kept)
-    for size in range(6, 6 + 2 * embedding.KEPT):
-        embedding((size, size))
-    assert len(embedding._kept) == embedding.KEPT
-    embedding.train()
-    assert not embedding._kept and embedding((7, 3)) is not embedding((7, 3))
-
-
-@torch.no_grad()
-@pytest.mark.parametrize('change', [
-    lambda embedding: embedding.weight.add_(1),
-    lambda embedding: embedding.load_state_dict({'weight': torch.randn_like(embedding.weight)}),
-    lambda embedding: setattr(embedding.weight, 'data', torch.randn_like(embedding.weight)),
-    lambda embedding: (embedding.weight.data.copy_(torch.randn_like(embedding.weight)), embedding.eval()),
-    lambda embedding: embedding.double()])
-def test_kept_positions_follow_the_weight(change):
-    embedding = PositionEmbedding((4, 5), 8).eval()
-    before = embedding((7, 3))
-    change(embedding)
-    after = embedding((7, 3))
-    assert torch.equal(after, fresh(embedding, (7, 3))) and after.dtype == embedding.weight.dtype
-    assert after.dtype != before.dtype or not torch.equal(after, before)
-
-
-def test_kept_positions_do_not_cut_gradients():
-    embedding = PositionEmbedding((4, 5), 8).eval()
-    with torch.no_grad():
-        embedding((7, 3))
-    embedding((7, 3)).sum().backward()
-    assert embedding.weight.grad.abs().max() > 0
-    with torch.inference_mode():
-        kept = embedding((9, 9))
-    assert not kept.is_inference()
