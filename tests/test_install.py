@@ -27,7 +27,7 @@ import mmseg_vittm, mmseg_vittm.vittm.classifier, mmseg_vittm.weights.pretrained
 from mmseg_vittm.vittm import ViTTMEncoder
 arch = dict(embed_dims=48, num_layers=1, num_heads=4, mlp_ratio=4.0)
 mmseg_vittm.vittm.classifier.ViTTMClassifier(ViTTMEncoder(arch, 56), 3)(torch.zeros(1, 3, 56, 56))
-mmseg_vittm.weights.safe_pickle.stand_ins()
+mmseg_vittm.weights.files.read_weights_file
 assert mmseg_vittm.__version__
 print('done')
 """)

@@ -23,7 +23,7 @@ def resolve_indices(out_indices: int | Sequence[int], num_layers: int) -> tuple[
 class PretrainedBackbone(BaseModule):
     """Base of our backbones: freezes embeddings and first blocks, loads `init_cfg` weights strictly.
 
-    A subclass gives `embeddings()`, `blocks()`, `everything_else()` and `load_pretrained()`.
+    A subclass gives `embeddings()`, `blocks()` and `load_pretrained()`.
 
     Args:
         frozen_layers: -1 for none; n for the embeddings and the first n blocks, all of it where n is the

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from ..stack import MODELS
 from ..vittm.streams import to_pair
-from ..weights import pretrained as checkpoint
+from ..weights.families import OUR_VIT, TIMM_VIT, WHOLE_MODEL
+from ..weights.positions import fit_vit_positions
+from ..weights.pretrained import LoadReport, load_pretrained
 from .base import PretrainedBackbone, resolve_indices
 
 
@@ -79,14 +81,14 @@ class ViTBackbone(PretrainedBackbone):
         """Returns the transformer blocks."""
         return self.vit.blocks
 
-    def load_pretrained(self, path: str) -> checkpoint.LoadReport:
-        """Loads a checkpoint strictly; see `checkpoint.select` for the kinds, and `CheckpointError` for errors."""
+    def load_pretrained(self, path: str) -> LoadReport:
+        """Loads a checkpoint strictly: timm's, our own backbone weights or a whole model's; see there."""
         unbuilt = [f'vit.blocks.{i}.' for i in range(len(self.vit.blocks), self.arch_layers)]
         unbuilt += ['vit.norm.'] * (not self.final_norm)
         prefix = 0 if self.vit.no_embed_class else self.vit.num_prefix_tokens
-        return checkpoint.load_pretrained(self, path, 'vit.', 'pos_embed', checkpoint.TIMM_VIT_TABLE,
-                                          "timm's ViT checkpoint", unbuilt,
-                                          fit=checkpoint.fit_timm_position(self.vit.patch_embed.grid_size, prefix))
+        grid = self.vit.patch_embed.grid_size
+        return load_pretrained(self, path, (WHOLE_MODEL, OUR_VIT, TIMM_VIT), unbuilt,
+                               lambda family: fit_vit_positions(grid, prefix, family.square_positions))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map (B, C, h, w) of patch tokens per index of `out_indices`, of images (B, 3, H, W)."""

@@ -9,7 +9,8 @@ from ..stack import MODELS
 from ..vittm import ViTTMEncoder, resolve_arch
 from ..vittm.encoder import check_choice
 from ..vittm.streams import tokens_to_map
-from ..weights import pretrained as checkpoint
+from ..weights.families import AUTHORS, OUR_VITTM, WHOLE_MODEL
+from ..weights.pretrained import LoadReport, load_pretrained
 from .base import PretrainedBackbone, resolve_indices
 
 OUT_TOKENS = ('process', 'memory', 'concat')
@@ -87,15 +88,14 @@ class ViTTM(PretrainedBackbone):
         """Returns the ViTTM blocks."""
         return self.encoder.blocks
 
-    def load_pretrained(self, path: str) -> checkpoint.LoadReport:
-        """Loads a checkpoint strictly; see `checkpoint.select` for the kinds, and `CheckpointError` for errors."""
+    def load_pretrained(self, path: str) -> LoadReport:
+        """Loads a checkpoint strictly: the authors', our own backbone weights or a whole model's; see there."""
         built = len(self.encoder.blocks)
         unbuilt = [f'encoder.blocks.{i}.' for i in range(built, self.arch_layers)]
         if self.out_tokens == 'process':
             unbuilt += [f'encoder.blocks.{built - 1}.{part}.' for part in ('write_head', 'memory_mlp')]
             unbuilt += ['encoder.write_fusion.'] * (built == 1)
-        return checkpoint.load_pretrained(self, path, 'encoder.', 'process_pos_embed', checkpoint.AUTHORS_TABLE,
-                                          "the authors' ViTTM checkpoint", unbuilt)
+        return load_pretrained(self, path, (WHOLE_MODEL, OUR_VITTM, AUTHORS), unbuilt)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map per index of `out_indices`, before any final norm.

@@ -1,6 +1,5 @@
 """Training: the Runner, its hooks, checked data, resuming, atomic files. Importing this registers them."""
 from ..stack import MMLogger  # noqa: F401  (one sentence where MMSegmentation is missing)
-from ..weights.mmengine_loader import use_safe_loader
 from .amp import CpuAmpOptimWrapper
 from .atomic_files import AtomicBackend
 from .checked_data import LeftOutHook
@@ -13,8 +12,6 @@ from .hooks.mean_loss_hook import MeanLossHook
 from .hooks.picture_hook import PictureHook
 from .hooks.random_state_hook import RandomStateHook
 from .runner import StrictRunner
-
-use_safe_loader()
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FastInferenceHook',

@@ -6,9 +6,9 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..errors import CheckpointError, InputError
-from ..weights.safe_pickle import shown
-from ..weights.whole_model import load_weights, read_checkpoint
+from ..errors import CheckpointError, InputError, shown
+from ..weights.mmengine_loader import use_safe_loader
+from ..weights.whole_model import load_model_weights, read_checkpoint
 from .checked_data import use_checked_data
 from .resume import newest_resumable, set_aside_earlier_run, why_not_resumable
 
@@ -30,6 +30,10 @@ class StrictRunner(Runner):
     """
     allow_partial = False
 
+    def __init__(self, *args, **kwargs):
+        use_safe_loader()
+        super().__init__(*args, **kwargs)
+
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'StrictRunner':
         """Builds a Runner from a config, on checked data."""
@@ -46,7 +50,8 @@ class StrictRunner(Runner):
         """
         checkpoint = read_checkpoint(filename, map_location, self.allow_partial)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_weights(self.model, checkpoint['state_dict'], filename, self.allow_partial or not strict, revise_keys)
+        load_model_weights(self.model, checkpoint['state_dict'], filename, self.allow_partial or not strict,
+                           revise_keys)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint

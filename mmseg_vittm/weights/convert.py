@@ -7,10 +7,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import CheckpointError, InputError
-from .files import check_dataset_meta, read_dataset_meta, read_file, unwrap
-from .pretrained import AUTHORS_TABLE, TIMM_VIT_TABLE, LoadReport, rename, square_grid
-from .safe_pickle import shown
+from ..errors import CheckpointError, InputError, shown
+from ..outputs import refuse_existing
+from .dataset_meta import check_dataset_meta, read_dataset_meta
+from .families import AUTHORS, TIMM_VIT, WHOLE_MODEL, WeightFamily, recognise
+from .files import read_weights_file
+from .positions import square_grid
+from .report import LoadReport
+from .state_dicts import unwrap
 
 
 def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str:
@@ -31,24 +35,17 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
     path = Path(target)
     if path.suffix != '.safetensors':
         raise InputError(f'{path}: the file to write must end in .safetensors')
-    if path.exists() and not overwrite:
-        raise InputError(f'{path} is there already; give another name, or --overwrite')
-    content = read_file(source)
+    refuse_existing([path], overwrite)
+    content = read_weights_file(source)
     state, _ = unwrap(content, source)
-    report = LoadReport(Path(source), '')
+    family = recognise(state, (WHOLE_MODEL, AUTHORS, TIMM_VIT), source)
+    report = LoadReport(Path(source), family.title)
     metadata = {'format': 'pt'}
-    if any(name.startswith('backbone.') for name in state):
-        report.source = 'MMSegmentation checkpoint'
+    if family is WHOLE_MODEL:
         metadata |= _classes(content, source)
-    elif 'process_pos_embed' in state:
-        report.source = "the authors' ViTTM checkpoint"
-        state = _with_grids(_rename(state, AUTHORS_TABLE, report), report)
-    elif 'pos_embed' in state:
-        report.source = "timm's ViT checkpoint"
-        state = _rename(state, TIMM_VIT_TABLE, report)
     else:
-        raise CheckpointError(f"{source}: neither the authors' ViTTM checkpoint, nor timm's ViT, nor an MMSegmentation "
-                              f'checkpoint; it begins with {", ".join(map(shown, list(state)[:4]))}')
+        state = _with_grids(_renamed(state, family, report), report) if family is AUTHORS else _renamed(
+            state, family, report)
     report.tensors, report.parameters = len(state), sum(tensor.numel() for tensor in state.values())
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.{os.getpid()}')
@@ -77,8 +74,8 @@ def _classes(content: dict, source: str) -> dict[str, str]:
     return {'dataset_meta': json.dumps(kept)}
 
 
-def _rename(state: dict[str, Tensor], table: tuple, report: LoadReport) -> dict[str, Tensor]:
-    renamed = rename(state, table, report)
+def _renamed(state: dict[str, Tensor], family: WeightFamily, report: LoadReport) -> dict[str, Tensor]:
+    renamed = family.rename(state, report)
     unknown = [name for name in renamed if name in state]
     if unknown:
         raise CheckpointError(f'{report.path} ({report.source}) holds weights that this project does not know: '

@@ -1,4 +1,4 @@
-"""mmengine's checkpoint loading without running code: for every caller in this process, mmseg's API too."""
+"""mmengine's checkpoint loading without running code, once it is switched on: for mmseg's API too."""
 import functools
 import tempfile
 from pathlib import Path
@@ -12,7 +12,8 @@ from mmengine.runner import CheckpointLoader
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from ..errors import CheckpointError
-from .files import is_safetensors, read_dataset_meta, read_file, trusted
+from .dataset_meta import read_dataset_meta
+from .files import is_safetensors, read_weights_file, trusted
 
 # mmengine logs what follows `load_from_` in the name of a loader: those of this file are named like its own.
 
@@ -23,9 +24,9 @@ def load_from_local(path: str, map_location: Any = None) -> Any:
     `meta['config']`, which `Runner.resume` would run as Python, is left out; mmengine itself writes `cfg`.
 
     Raises:
-        CheckpointError: See `read_file`.
+        CheckpointError: See `read_weights_file`.
     """
-    content = read_file(path, map_location)
+    content = read_weights_file(path, map_location)
     if is_safetensors(Path(path).expanduser()):
         meta = read_dataset_meta(path)
         return {'state_dict': content, 'meta': {} if meta is None else {'dataset_meta': meta}}
@@ -41,7 +42,7 @@ def load_url(url: str, model_dir: str | None = None, map_location: Any = None, p
     """Downloads a file into torch.hub's folder, where it is not there yet, and reads it as a local one.
 
     Raises:
-        CheckpointError: It cannot be had, or see `read_file`.
+        CheckpointError: It cannot be had, or see `read_weights_file`.
     """
     path = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / Path(urlparse(url).path).name
     if not path.is_file():
@@ -85,15 +86,20 @@ def _needs_a_config(init_model: Any) -> Any:
 
 
 def use_safe_loader() -> None:
-    """Makes mmengine read every checkpoint by `read_file`, in this process; importing `mmseg_vittm` calls it.
+    """Makes mmengine read every checkpoint by `read_weights_file`, in this process from now on.
+
+    Importing `mmseg_vittm` does not call it: our tools, `StrictRunner`, `load_model` and `Predictor` do, and configs by
+    naming `mmseg_vittm.weights.safe_loading` in their `custom_imports`.
 
     It covers what goes through mmengine's loader: Runners, `init_cfg`, `mmseg.apis.init_model`, `MMSegInferencer`. A
-    file that holds what `read_file` takes gives the same results as before, at the same `map_location`, from the same
-    addresses and caches. What it refuses, checkpoints that need code to load, is an error whose remedy is
+    file that holds what `read_weights_file` takes gives the same results as before, at the same `map_location`, from
+    the same addresses and caches. What it refuses, checkpoints that need code to load, is an error whose remedy is
     `mmseg_vittm.trust_checkpoints()`. So is an inferencer called without a config, since a config decides what is
     imported and called (`dict(type='subprocess.Popen', ...)`): no look at its text could make it safe. What does not
     go through mmengine stays as it is: `torch.load` itself, timm's `pretrained=True`.
     """
+    if CheckpointLoader._schemes.get('') is load_from_local:
+        return
     for prefix, loader in {'': load_from_local, 'pavi://': load_from_pavi, r'(\S+\:)?s3://': load_from_ceph,
                            r'(\S+\:)?petrel://': load_from_ceph}.items():
         CheckpointLoader.register_scheme(prefixes=prefix, loader=loader, force=True)

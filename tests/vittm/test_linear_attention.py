@@ -12,7 +12,8 @@ def tokens(shape, dtype, scale: float = 1.0) -> list[torch.Tensor]:
     batch, targets, sources, heads, narrow, wide = shape
     generator = torch.Generator().manual_seed(0)
     sizes = (targets, narrow), (sources, narrow), (sources, wide)
-    return [(scale * torch.randn(batch, n, heads * c, generator=generator)).to(dtype).requires_grad_() for n, c in sizes]
+    return [(scale * torch.randn(batch, length, heads * width, generator=generator)).to(dtype).requires_grad_()
+            for length, width in sizes]
 
 
 def with_gradients(function, inputs, heads: int) -> list[torch.Tensor]:

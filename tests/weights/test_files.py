@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from tiny_models import TINY
 
 from mmseg_vittm.errors import CheckpointError
-from mmseg_vittm.weights.files import read_file, read_state_dict
+from mmseg_vittm.weights.files import read_weights_file
+from mmseg_vittm.weights.state_dicts import read_state_dict
 
 
 def refuse(path) -> str:
@@ -88,7 +89,7 @@ def test_missing_file_and_folder(tmp_path):
     assert 'no such checkpoint file' in refuse(tmp_path / 'missing.pth')
     assert 'no such checkpoint file' in refuse(tmp_path)
     with pytest.raises(CheckpointError, match='no such checkpoint file'):
-        read_file('https://example.invalid/weights.pth')  # nothing is downloaded
+        read_weights_file('https://example.invalid/weights.pth')  # nothing is downloaded
 
 
 @pytest.mark.parametrize('content,message', [
@@ -106,7 +107,7 @@ def test_missing_file_and_folder(tmp_path):
     ({'state_dict': {'weight': [1.0, 2.0]}}, 'weight'),
     ({0: torch.zeros(2), 1: torch.zeros(2)}, ''),
     ({'state_dict': {0: torch.zeros(2)}}, ''),
-    ({'weight': torch.zeros(2)}, "no 'process_pos_embed', and begins with weight"),
+    ({'weight': torch.zeros(2)}, "it has no 'process_pos_embed'.*; it begins with weight"),
 ], ids=str)
 def test_files_without_weights_of_ours(content, message, tmp_path):
     torch.save(content, tmp_path / 'other.pth')

@@ -18,7 +18,7 @@ from torch import nn
 
 from mmseg_vittm.errors import CheckpointError
 from mmseg_vittm.weights.convert import convert_checkpoint
-from mmseg_vittm.weights.whole_model import load_weights, read_checkpoint
+from mmseg_vittm.weights.whole_model import load_model_weights, read_checkpoint
 
 FILES = int(os.environ.get('MMSEG_VITTM_FUZZ', 360))
 ENDINGS = ('.pth', '.safetensors', '')
@@ -45,7 +45,7 @@ def load(path: str) -> tuple[str, dict]:
     """The weights, after the ways of test.py and infer.py, of init_cfg and of convert_checkpoint.py."""
     outcome, module = 'refused', model()
     for name, way in (
-            ('test', lambda: load_weights(module, read_checkpoint(path)['state_dict'], path)),
+            ('test', lambda: load_model_weights(module, read_checkpoint(path)['state_dict'], path)),
             ('init_cfg', lambda: module['backbone'].load_pretrained(path)),
             ('convert', lambda: convert_checkpoint(path, f'{path}.new.safetensors', overwrite=True))):
         try:

@@ -12,7 +12,8 @@ from torch.serialization import get_safe_globals, safe_globals
 
 from mmseg_vittm import ViTTM
 from mmseg_vittm.errors import CheckpointError
-from mmseg_vittm.weights.files import read_file, read_state_dict
+from mmseg_vittm.weights.files import read_weights_file
+from mmseg_vittm.weights.state_dicts import read_state_dict
 
 GOLDEN = read_golden(DATA / 'linear_add_resampled_rect.safetensors')
 ADD_ERASE = read_golden(DATA / 'latent_attention_add_erase.safetensors')
@@ -100,7 +101,7 @@ def test_whole_mmseg_checkpoint_as_the_runner_saves_it(tmp_path, authors, log):
     # Reading changes nothing of what the process allows, and what it allows changes nothing here.
     with safe_globals([HistoryBuffer, np.dtype, (getattr, 'builtins.getattr')]):
         before = set(get_safe_globals())
-        loaded = read_file(path)['message_hub']['log_scalars']['train/loss']
+        loaded = read_weights_file(path)['message_hub']['log_scalars']['train/loss']
         assert set(get_safe_globals()) == before
     assert loaded.current() == 2.0 and type(loaded.data[0]) is np.ndarray
 

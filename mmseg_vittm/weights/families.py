@@ -1,0 +1,106 @@
+"""The families of weight files: how each is recognised, and what its names are in ours."""
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ..errors import CheckpointError, shown
+from .report import LoadReport
+
+
+class Rule(NamedTuple):
+    """What becomes of some of a family's names.
+
+    Attributes:
+        theirs: A pattern for the whole name.
+        ours: The name here, with the pattern's groups; None drops the weight.
+        why: The reason for that.
+        unless: A name, with the pattern's groups: where the file has it, the rule does not hold.
+    """
+    theirs: str
+    ours: str | None
+    why: str = ''
+    unless: str = ''
+
+
+@dataclass(frozen=True)
+class WeightFamily:
+    """Weight files that name their weights alike.
+
+    Attributes:
+        title: The family in words.
+        mark: A pattern for a whole name: a file with such a name is one of the family.
+        rules: Its names in ours, the first that fits.
+        square_positions: Whether its flat position embeddings (1, N, C) are of square grids, whatever the model's is.
+    """
+    title: str
+    mark: str
+    rules: tuple[Rule, ...]
+    square_positions: bool = False
+
+    def owns(self, state: dict[str, Tensor]) -> bool:
+        """Tells whether a file's weights are of this family."""
+        return any(re.fullmatch(self.mark, name) for name in state)
+
+    def rename(self, state: dict[str, Tensor], report: LoadReport) -> dict[str, Tensor]:
+        """Returns weights under our names; names of no rule are kept, so that loading refuses them by name."""
+        renamed = {}
+        for name, tensor in state.items():
+            for rule in self.rules:
+                match = re.fullmatch(rule.theirs, name)
+                if match and not (rule.unless and match.expand(rule.unless) in state):
+                    if rule.ours is None:
+                        report.drop(rule.why, tensor)
+                    else:
+                        renamed[match.expand(rule.ours)] = tensor
+                    break
+            else:
+                renamed[name] = tensor
+        return renamed
+
+
+_AUTHORS_NAMES = (
+    Rule(r'cls_token|pos_embed|patch_embed\..*', None, 'unused timm ViT embedding'),
+    Rule(r'(read|write)_head\.(\d+)\.proj\.(?:weight|bias)', None, 'unused projections of the linear heads',
+         unless=r'\1_head.\2.q_norm.weight'),
+    Rule(r'(process|memory)_embedder\.(proj\..*)', r'encoder.\1_stream.\2'),
+    Rule(r'(process|memory)_pos_embed', r'encoder.\1_stream.pos_embed.weight'),
+    Rule(r'blocks\.(\d+)\.(.*)', r'encoder.blocks.\1.encoder.\2'),
+    Rule(r'(read|write)_(norm|head)\.(\d+)\.(.*)', r'encoder.blocks.\3.\1_\2.\4'),
+    Rule(r'mem_blocks\.(\d+)\.(.*)', r'encoder.blocks.\1.memory_mlp.\2'),
+    Rule(r'(read|write)_fusion\.linear\.(.*)', r'encoder.\1_fusion.gate.\2'))
+AUTHORS = WeightFamily("the authors' ViTTM checkpoint", 'process_pos_embed', (
+    *_AUTHORS_NAMES,
+    Rule(r'process_norm\.(.*)|(?:process_)?head\..*|norm\..*|fc_norm(?:_process)?\..*', None, 'classification only')))
+# The same where a `ViTTMClassifier` is loaded instead of a backbone.
+AUTHORS_CLASSIFIER = WeightFamily("the authors' checkpoint", 'process_pos_embed', (
+    *_AUTHORS_NAMES,
+    Rule(r'(process_norm\..*)', r'\1'),
+    Rule(r'fc_norm_process\.(.*)', r'process_fc_norm.\1'),
+    Rule(r'fc_norm\.(.*)', r'memory_fc_norm.\1'),
+    Rule(r'(process_head\..*)', r'\1'),
+    Rule(r'head\.(.*)', r'memory_head.\1')))
+TIMM_VIT = WeightFamily("timm's ViT checkpoint", 'pos_embed', (
+    Rule(r'(cls_token|reg_token|pos_embed|(?:patch_embed|norm_pre|blocks|norm)\..*)', r'vit.\1'),
+    Rule(r'(?:head|head_dist|fc_norm|pre_logits)\..*', None, 'classification only')), square_positions=True)
+WHOLE_MODEL = WeightFamily('MMSegmentation checkpoint', r'backbone\..*', (
+    Rule(r'backbone\.(.*)', r'\1'),
+    *(Rule(rf'{part}\..*', None, part) for part in ('decode_head', 'auxiliary_head', 'data_preprocessor'))))
+OUR_VITTM = WeightFamily('our backbone weights', r'encoder\..*', ())
+OUR_VIT = WeightFamily('our backbone weights', r'vit\..*', ())
+
+
+def recognise(state: dict[str, Tensor], families: Sequence[WeightFamily], path: str | Path) -> WeightFamily:
+    """Returns the first family that a file's weights are of.
+
+    Raises:
+        CheckpointError: They are of none; names the families, and the first weights.
+    """
+    for family in families:
+        if family.owns(state):
+            return family
+    titles = ', nor '.join(f'{family.title} (it has no {family.mark!r})' for family in families)
+    raise CheckpointError(f'{path}: neither {titles}; it begins with {", ".join(map(shown, list(state)[:4]))}')

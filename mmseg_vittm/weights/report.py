@@ -1,0 +1,41 @@
+"""What a load did, in one line."""
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+
+@dataclass
+class LoadReport:
+    """What came from where: the one line that a load logs.
+
+    Attributes:
+        path: The file.
+        source: What kind of file it is, in words.
+        tensors: Tensors loaded.
+        parameters: Numbers in them.
+        resampled: Position embeddings resampled, each `name HxW -> HxW`.
+        dropped: Per reason, how many tensors and numbers were dropped.
+    """
+    path: Path
+    source: str = 'a whole model'
+    tensors: int = 0
+    parameters: int = 0
+    resampled: list[str] = field(default_factory=list)
+    dropped: dict[str, list[int]] = field(default_factory=dict)
+
+    def drop(self, why: str, tensor: Tensor) -> None:
+        """Counts a tensor as dropped for a reason."""
+        count = self.dropped.setdefault(why, [0, 0])
+        count[0] += 1
+        count[1] += tensor.numel()
+
+    def __str__(self) -> str:
+        parts = [f'{self.tensors} tensors ({self.parameters / 1e6:.2f} M parameters) from {self.path} '
+                 f'({self.source})']
+        if self.resampled:
+            parts.append('resampled ' + ', '.join(self.resampled))
+        if self.dropped:
+            parts.append('dropped ' + ', '.join(f'{tensors} tensors ({numbers / 1e6:.2f} M, {why})'
+                                                for why, (tensors, numbers) in self.dropped.items()))
+        return '; '.join(parts)
