@@ -21,7 +21,7 @@ from tool_inside import error_inside
 from tool_runs import error_of, run_tool
 
 from mmseg_vittm.datasets import CheckedDataset
-from mmseg_vittm.datasets.checks import damage
+from mmseg_vittm.datasets.image_files import damage
 from mmseg_vittm.engine.checked_data import use_checked_data
 from mmseg_vittm.errors import DataError, InputError
 

@@ -16,7 +16,7 @@ from tool_inside import error_inside
 from tool_runs import run_tool
 
 from mmseg_vittm.datasets.class_histogram import histogram_files, histogram_table
-from mmseg_vittm.datasets.processes import Died, run_in_processes
+from mmseg_vittm.datasets.crash_proof import Died, run_in_processes
 from mmseg_vittm.datasets.survey import ALL, survey
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
