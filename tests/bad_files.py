@@ -3,6 +3,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from PIL import Image
 
 CLASSES = ('sky', 'road', 'tree')
@@ -97,6 +98,13 @@ def dataset_config(root: Path, split: str = 'training', **more) -> dict:
                 data_prefix=dict(img_path=f'images/{split}', seg_map_path=f'annotations/{split}'),
                 pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
                 ) | more
+
+
+def splits_config(root: Path, **more) -> Config:
+    """A config of the set for training, validation and testing, the last two on the same files."""
+    val = dict(dataset=dataset_config(root, 'validation', **more))
+    return Config(dict(train_dataloader=dict(dataset=dataset_config(root, **more)), val_dataloader=val,
+                       test_dataloader=val))
 
 
 RUN_CONFIG = """

@@ -1,4 +1,4 @@
-"""Files of images and labels: read, decoded, looked at for damage; every error is one `DataError` that names the file."""
+"""Files of images and labels: read, decoded, looked at for damage; every error is a `DataError` that names the file."""
 import zlib
 
 import mmcv
