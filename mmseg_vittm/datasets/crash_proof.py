@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for
 from typing import Any, NamedTuple
 
@@ -41,12 +42,9 @@ def run_in_processes(task: Callable[[int], Any], count: int, workers: int) -> It
 def _run(task: Callable, left: deque[int], workers: int, ahead: int) -> Generator[tuple[int, Any], None, tuple]:
     """Yields results of the items in `left`, which it takes out; returns those lost with a process, and its end."""
     others = multiprocessing.active_children()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, from a process's start on
-    try:
-        pool = ProcessPoolExecutor(workers, initializer=_start, initargs=(task, ))
+    with _interrupts_held():
+        pool = ProcessPoolExecutor(min(workers, len(left)), initializer=_start, initargs=(task, ))
         pool.submit(os.getpid).result()
-    finally:
-        signal.signal(signal.SIGINT, before)
     team = [process for process in multiprocessing.active_children() if process not in others]
     running = {}
     try:
@@ -66,11 +64,24 @@ def _run(task: Callable, left: deque[int], workers: int, ahead: int) -> Generato
     return deque(running.values()), _reason(team[0].exitcode)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Puts Ctrl-C off until the end of the block, whose processes must not die of it before they ignore it."""
+    held = []
+    before = signal.signal(signal.SIGINT, lambda *_: held.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        signal.raise_signal(signal.SIGINT)
+
+
 def _start(task: Callable[[int], Any]) -> None:
     """Makes a process ready: it ignores Ctrl-C, and ends with its parent, however that ends."""
-    global _work_of
+    global _task
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _work_of = task
+    _task = task
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -80,7 +91,7 @@ def _end_with_parent() -> None:
 
 
 def _work(number: int) -> Any:
-    return _work_of(number)
+    return _task(number)
 
 
 def _reason(code: int | None) -> str:

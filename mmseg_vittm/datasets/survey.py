@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
@@ -120,16 +121,9 @@ def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
     return faults, None if label is None else np.bincount(label.ravel(), minlength=256)[:256]
 
 
-class Look:
-    """`look_at` the sample of a number: the task of the processes."""
-
-    def __init__(self, samples: Sequence[Sample]):
-        self.samples = samples
-
-    def __call__(self, number: int) -> tuple[list[Fault], np.ndarray | None]:
-        """Returns what `look_at` says of a sample."""
-        cv2.setNumThreads(0)  # there is a process per core already
-        return look_at(self.samples[number])
+def _look_at_number(samples: Sequence[Sample], number: int) -> tuple[list[Fault], np.ndarray | None]:
+    cv2.setNumThreads(0)  # there is a process per core already
+    return look_at(samples[number])
 
 
 def list_all(cfg: Config, dataloaders: Sequence[str], num_classes: int | None, findings: Findings) -> list[Sample]:
@@ -146,35 +140,41 @@ def list_all(cfg: Config, dataloaders: Sequence[str], num_classes: int | None, f
     """
     samples: dict[tuple, Sample] = {}
     strays: set[str] = set()
-    failed: list[dict] = []
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
-        for dataloader in dataloaders:
-            for dataset in datasets_of(cfg.get(dataloader) or {}):
-                try:
-                    check_folders(dataset, dataloader)
-                    built, listed = list_samples(dataset)
-                except InputError as error:
-                    files = {key: value for key, value in dataset.items() if key != 'pipeline'}
-                    if files not in failed:  # validation and test are often the same
-                        failed.append(files)
-                        findings.faults.append(Fault.of(error, str(dataset.get('data_root') or '')))
-                    continue
-                split = dataloader.removesuffix('_dataloader')
-                classes = list(built.metainfo.get('classes') or map(str, range(num_classes or 0)))
-                findings.classes += [name for name in classes if name not in findings.classes]
-                places = [findings.classes.index(name) for name in classes]
-                steps = _build_steps(dataset.get('pipeline') or [], built, len(classes) or None)
-                for info in listed:
-                    key = (info.get('img_path'), info.get('seg_map_path'), info.get('reduce_zero_label'),
-                           str(info.get('label_map')), tuple(map(repr, steps)))
-                    sample = samples.setdefault(key, Sample(info, steps, places, []))
-                    if split not in sample.splits:
-                        sample.splits.append(split)
-                strays.update(stray_annotations(built, listed))
+        for split, pipeline, dataset, listed in _list_datasets(cfg, dataloaders, findings):
+            classes = list(dataset.metainfo.get('classes') or map(str, range(num_classes or 0)))
+            findings.classes += [name for name in classes if name not in findings.classes]
+            places = [findings.classes.index(name) for name in classes]
+            steps = _build_steps(pipeline, dataset, len(classes) or None)
+            for info in listed:
+                key = (info.get('img_path'), info.get('seg_map_path'), info.get('reduce_zero_label'),
+                       str(info.get('label_map')), tuple(map(repr, steps)))
+                sample = samples.setdefault(key, Sample(info, steps, places, []))
+                if split not in sample.splits:
+                    sample.splits.append(split)
+            strays.update(stray_annotations(dataset, listed))
     known = {os.path.normpath(str(sample.info.get('seg_map_path'))) for sample in samples.values()}
     findings.faults += [Fault(path, 'an annotation without image', 'add the image, or remove the annotation')
                         for path in sorted(strays - known)]
     return list(samples.values())
+
+
+def _list_datasets(cfg: Config, dataloaders: Sequence[str],
+                   findings: Findings) -> Iterator[tuple[str, Sequence, BaseDataset, list[dict]]]:
+    """Yields split, pipeline, dataset and samples of each dataset; what cannot be listed is a fault, once."""
+    failed: list[dict] = []
+    for dataloader in dataloaders:
+        for dataset in datasets_of(cfg.get(dataloader) or {}):
+            try:
+                check_folders(dataset, dataloader)
+                built, listed = list_samples(dataset)
+            except InputError as error:
+                files = {key: value for key, value in dataset.items() if key != 'pipeline'}
+                if files not in failed:  # validation and test are often the same
+                    failed.append(files)
+                    findings.faults.append(Fault.of(error, str(dataset.get('data_root') or '')))
+                continue
+            yield dataloader.removesuffix('_dataloader'), dataset.get('pipeline') or [], built, listed
 
 
 def _build_steps(pipeline: Sequence, dataset: BaseDataset, num_classes: int | None) -> list[Callable]:
@@ -201,7 +201,8 @@ def survey(cfg: Config, dataloaders: Sequence[str], num_classes: int | None, wor
         findings.pixels[split] = np.zeros(len(findings.classes), np.int64)
         findings.images[split] = np.zeros(len(findings.classes), np.int64)
     bad: dict[int, list[Fault]] = {}
-    for done, (number, result) in enumerate(run_in_processes(Look(samples), len(samples), workers), 1):
+    task = partial(_look_at_number, samples)
+    for done, (number, result) in enumerate(run_in_processes(task, len(samples), workers), 1):
         sample = samples[number]
         findings.files += 1 + bool(sample.info.get('seg_map_path'))
         if isinstance(result, Died):
