@@ -3,6 +3,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from PIL import Image
 
 CLASSES = ('sky', 'road', 'tree')
@@ -60,14 +61,14 @@ FAULTS = {
     'half an image': ('image', _cut(0.5), 'truncated'),
     'image header alone': ('image', lambda content: content[:20], 'truncated'),
     'image padded with zeros': ('image', lambda content: content[:len(content) // 2] + bytes(5000), 'truncated'),
-    'text for image': ('image', lambda content: b'not an image\n' * 50, 'cannot be decoded'),
+    'text for image': ('image', lambda content: b'not an image\n' * 50, 'cannot be read as an image'),
     'image of another size': ('image', lambda content: _jpeg(np.zeros((41, 32, 3), np.uint8)), '32 x 41'),
     'truncated png as image': ('image', lambda content: _png(np.zeros((40, 32, 3), np.uint8))[:-5], 'truncated'),
     'label of zero bytes': ('label', lambda content: b'', 'empty (0 bytes)'),
     'half a label': ('label', _cut(0.5), 'truncated'),
     'label without its last byte': ('label', lambda content: content[:-1], 'truncated'),
     'label with a flipped bit': ('label', _flip, 'checksum'),
-    'text for label': ('label', lambda content: b'0 0 0 1 1', 'cannot be decoded'),
+    'text for label': ('label', lambda content: b'0 0 0 1 1', 'cannot be read as an image'),
     'label above the classes': ('label', _label(3), 'label 3 in 2 pixels, above the 3 classes'),
     'label 254': ('label', _label(254), 'label 254'),
     'label of 16 bits above 255': ('label', _label(257, np.uint16), '257 does not fit'),
@@ -97,6 +98,13 @@ def dataset_config(root: Path, split: str = 'training', **more) -> dict:
                 data_prefix=dict(img_path=f'images/{split}', seg_map_path=f'annotations/{split}'),
                 pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
                 ) | more
+
+
+def splits_config(root: Path, **more) -> Config:
+    """A config of the set for training, validation and testing, the last two on the same files."""
+    val = dict(dataset=dataset_config(root, 'validation', **more))
+    return Config(dict(train_dataloader=dict(dataset=dataset_config(root, **more)), val_dataloader=val,
+                       test_dataloader=val))
 
 
 RUN_CONFIG = """

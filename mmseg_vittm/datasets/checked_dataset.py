@@ -5,12 +5,11 @@ import logging
 import cv2
 import torch
 from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger
 from mmseg.datasets.transforms import LoadAnnotations
-from mmseg.registry import DATASETS
 
-from ..errors import DataError, InputError
-from .checked_transforms import has_step, use_checked_loaders
+from ..errors import DataError, InputError, one_line
+from ..stack import DATASETS, MMLogger
+from .checked_transforms import has_step, use_checked_transforms
 from .listing import (
     built_leaves,
     datasets_of,
@@ -30,7 +29,7 @@ class CheckedDataset:
     Checked are: a file missing, empty, truncated (even by a byte), damaged or no image; an image without annotation;
     a label file with several channels, of another size than its image, or with labels above the classes; a dataset
     without images. Good files give the same pixels as without. It checks what MMSegmentation's `LoadImageFromFile` and
-    `LoadAnnotations` load, wherever they are in pipelines; errors of other loaders at least name the image.
+    `LoadAnnotations` load, wherever they are in pipelines; errors of other transforms at least name the image.
 
     Our Runner wraps the dataset of every dataloader, so that `bad_data` and `max_skipped` may stand in the config of
     any dataset (`--cfg-options train_dataloader.dataset.bad_data=skip`). With another Runner, one line does it:
@@ -103,10 +102,8 @@ class CheckedDataset:
     def _load(self, idx: int) -> dict:
         try:
             return self.dataset[idx]
-        except (OSError, cv2.error) as error:  # of other loaders and transforms
-            path = self.dataset.get_data_info(idx).get('img_path', f'sample {idx}')
-            reason = ' '.join(str(error).split())
-            raise DataError(path, f'cannot be prepared ({type(error).__name__}: {reason})',
+        except (OSError, cv2.error) as error:  # of other transforms
+            raise DataError(self._image_of(idx), f'cannot be prepared ({one_line(error)})',
                             'correct the image or its annotation') from error
 
     def _pass_over(self, idx: int, error: DataError) -> None:
@@ -122,20 +119,22 @@ class CheckedDataset:
         MMLogger.get_current_instance().log(logging.WARNING if is_main_process() else logging.ERROR,
                                             f'Skipped ({number} of at most {self.max_skipped}): {error}')
 
+    def _image_of(self, idx: int) -> str:
+        return str(self.dataset.get_data_info(idx).get('img_path', f'sample {idx}'))
+
     def _skipped_images(self) -> list[str]:
-        return [str(self.dataset.get_data_info(int(i)).get('img_path', f'sample {int(i)}'))
-                for i in self.skipped.nonzero().flatten()]
+        return [self._image_of(int(i)) for i in self.skipped.nonzero().flatten()]
 
     def _prepare(self, leaf, num_classes: int | None) -> None:
-        """Gives a dataset the loaders that check, and looks for annotations that are missing."""
+        """Gives a dataset the transforms that check, and looks for annotations that are missing."""
         classes = leaf.metainfo.get('classes')
         if not has_step(leaf.pipeline, LoadAnnotations):
-            use_checked_loaders(leaf.pipeline, leaf, None)
+            use_checked_transforms(leaf.pipeline, leaf, None)
             return
         if classes and num_classes and len(classes) > num_classes and not self.test_mode:
             raise InputError(f"{type(leaf).__name__} has {len(classes)} classes, the model's decode_head "
                              f'num_classes={num_classes}; set it to {len(classes)}')
-        use_checked_loaders(leaf.pipeline, leaf, len(classes) if classes else num_classes)
+        use_checked_transforms(leaf.pipeline, leaf, len(classes) if classes else num_classes)
         samples = [leaf.get_data_info(i) for i in range(len(leaf))]
         missing = missing_annotations(samples)
         if missing and not self.skip:
@@ -176,5 +175,5 @@ def _build(cfg: dict) -> object:
             raise
         for leaf in datasets_of(cfg):
             list_samples(leaf)
-        raise InputError(f'{cfg["type"]}: the dataset cannot be built ({" ".join(str(error).split())}); correct its '
-                         'config') from error
+        raise InputError(f'{cfg["type"]}: the dataset cannot be built ({one_line(error)}); correct its config'
+                         ) from error

@@ -1,4 +1,4 @@
-"""MMSegmentation's loaders with every file checked: the same pixels of a good file, one error for a bad one."""
+"""MMSegmentation's transforms that read files, with every file checked: a good one gives the same pixels."""
 from typing import Any
 
 import cv2
@@ -8,14 +8,33 @@ from mmengine.dataset import BaseDataset, Compose
 from mmseg.datasets.transforms import LoadAnnotations
 
 from ..errors import DataError, InputError
-from .checks import IGNORED, check_label, check_range, decode, label_table, read_file
+from .image_files import AGAIN, damage, decode, read_file
+from .label_checks import IGNORED, check_label, check_range, label_table
+
+
+def read_image(path: str, flag: str, transform: LoadImageFromFile | LoadAnnotations) -> np.ndarray:
+    """Returns the image in a file, which must be whole.
+
+    Args:
+        path: The file.
+        flag: `'color'`, `'unchanged'` and the like.
+        transform: Says from where, and with which decoder.
+
+    Raises:
+        DataError: The file is missing, empty, truncated (even by a byte), damaged or no image.
+    """
+    content = read_file(path, transform.backend_args)
+    problem = damage(content)
+    if problem:
+        raise DataError(path, problem, AGAIN)
+    return decode(content, path, flag, transform.imdecode_backend)
 
 
 class LoadCheckedImage(LoadImageFromFile):
     """`LoadImageFromFile` whose errors name the file.
 
     Args:
-        stock: The loader whose options it takes.
+        stock: The transform whose options it takes.
     """
 
     def __init__(self, stock: LoadImageFromFile):
@@ -28,9 +47,8 @@ class LoadCheckedImage(LoadImageFromFile):
         Raises:
             DataError: The file is missing, empty, truncated or no image.
         """
-        path = results['img_path']
         try:
-            image = decode(read_file(path, self.backend_args), path, self.color_type, self.imdecode_backend)
+            image = read_image(results['img_path'], self.color_type, self)
         except DataError:
             if self.ignore_empty:
                 return None
@@ -44,7 +62,7 @@ class LoadCheckedAnnotations(LoadAnnotations):
     """`LoadAnnotations` that checks labels, and whose errors name the file.
 
     Args:
-        stock: The loader whose options it takes.
+        stock: The transform whose options it takes.
         num_classes: Labels from there on are an error; None where nobody knows how many there are.
         ignore_index: Is allowed, like 255.
     """
@@ -56,8 +74,7 @@ class LoadCheckedAnnotations(LoadAnnotations):
 
     def _load_seg_map(self, results: dict) -> None:
         path, reduce = results['seg_map_path'], results['reduce_zero_label']
-        content = read_file(path, self.backend_args)
-        label = decode(content, path, 'unchanged', self.imdecode_backend)
+        label = read_image(path, 'unchanged', self)
         label = label[..., 0] if label.ndim == 3 and label.shape[2] == 1 else label
         check_label(label, path, results.get('img_path'), results.get('ori_shape'))
         label = label.astype(np.uint8)
@@ -68,10 +85,10 @@ class LoadCheckedAnnotations(LoadAnnotations):
         results['seg_fields'].append('gt_seg_map')
 
 
-def use_checked_loaders(step: Any, dataset: BaseDataset, num_classes: int | None) -> Any:
-    """Returns a pipeline, or a transform, with MMSegmentation's loaders in it replaced by those that check.
+def use_checked_transforms(step: Any, dataset: BaseDataset, num_classes: int | None) -> Any:
+    """Returns a pipeline, or a transform, with MMSegmentation's transforms that read files replaced by checked ones.
 
-    Loaders of other classes stay as they are. What transforms hold (`TestTimeAug`, `RandomApply`, ...) is searched too
+    Transforms of other classes stay as they are. What they hold (`TestTimeAug`, `RandomApply`, ...) is searched too
     and changed in place.
 
     Args:
@@ -80,7 +97,7 @@ def use_checked_loaders(step: Any, dataset: BaseDataset, num_classes: int | None
         num_classes: Labels from there on are an error; None where nobody knows how many classes there are.
 
     Raises:
-        InputError: A loader and the dataset differ in `reduce_zero_label`.
+        InputError: A transform and the dataset differ in `reduce_zero_label`.
     """
     reduce, ignore_index = getattr(dataset, 'reduce_zero_label', None), getattr(dataset, 'ignore_index', IGNORED)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mmengine.config import ConfigDict
 from mmengine.dataset import BaseDataset
-from mmseg.registry import DATASETS
 
-from ..errors import DataError, InputError
+from ..errors import DataError, InputError, one_line
+from ..stack import DATASETS
 
 ADE20K_SOURCE = 'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB)'
 SKIP_OPTIONS = ('bad_data', 'max_skipped')  # of a dataset's config: for CheckedDataset, not for the dataset
@@ -47,12 +47,12 @@ def leave_files_to_checks(cfg: dict) -> dict:
     return cfg
 
 
-def check_folders(dataset: ConfigDict, loader: str) -> None:
+def check_folders(dataset: ConfigDict, dataloader: str) -> None:
     """Checks that the folders of one dataset exist and hold files.
 
     Args:
         dataset: Its config.
-        loader: The dataloader that has it.
+        dataloader: Name of the dataloader that has it.
 
     Raises:
         DataError: One is missing or empty; says where ADE20K is to be had.
@@ -66,17 +66,17 @@ def check_folders(dataset: ConfigDict, loader: str) -> None:
         if problem is None and not any(path.iterdir()):
             problem = 'the folder is empty'
         if problem:
-            raise DataError(path.resolve(), f'{problem}, but {loader} ({dataset.get("type")}) reads it',
+            raise DataError(path.resolve(), f'{problem}, but {dataloader} ({dataset.get("type")}) reads it',
                             _remedy(dataset, root))
 
 
 def _remedy(dataset: ConfigDict, root: Path) -> str:
     if dataset.get('type') != 'ADE20KDataset':
-        return 'give --data-root the folder that holds it'
-    text = ('give --data-root the folder ADEChallengeData2016, the one that holds images/ and annotations/, each '
-            f'with training/ and validation/. ADE20K is at {ADE20K_SOURCE}')
+        return 'give data_root=DIR, the folder that holds it'
+    text = ('give data_root=DIR, the folder ADEChallengeData2016 that holds images/ and annotations/, each with '
+            f'training/ and validation/. ADE20K is at {ADE20K_SOURCE}')
     inner = root / 'ADEChallengeData2016'
-    return text + f'. Did you mean --data-root {inner}?' * inner.is_dir()
+    return text + f". Did you mean data_root='{inner}'?" * inner.is_dir()
 
 
 def list_samples(cfg: dict) -> tuple[BaseDataset, list[dict]]:
@@ -101,8 +101,8 @@ def list_samples(cfg: dict) -> tuple[BaseDataset, list[dict]]:
     except (OSError, ValueError, AssertionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f'{cfg["type"]}: its files cannot be listed ({" ".join(str(error).split())}); correct '
-                         'data_root, data_prefix or ann_file') from error
+        raise InputError(f'{cfg["type"]}: its files cannot be listed ({one_line(error)}); correct data_root, '
+                         'data_prefix or ann_file') from error
     samples = [dataset.get_data_info(i) for i in range(len(dataset.data_list))]
     if not samples:
         raise no_images(dataset)

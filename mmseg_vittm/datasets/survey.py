@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,11 +14,11 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DefaultScope
 from mmseg.registry import TRANSFORMS
 
-from ..errors import DataError, InputError
-from .checked_transforms import use_checked_loaders
-from .checks import AGAIN
+from ..errors import DataError, InputError, one_line
+from .checked_transforms import use_checked_transforms
+from .crash_proof import Died, run_in_processes
+from .image_files import AGAIN
 from .listing import check_folders, datasets_of, list_samples, stray_annotations
-from .processes import Died, run_in_processes
 
 ALL = 'all'
 
@@ -40,7 +41,7 @@ class Fault(NamedTuple):
 class Sample:
     """An image with its annotation, as the datasets of some splits have it."""
     info: dict
-    loaders: Sequence[Callable]
+    steps: Sequence[Callable]  # transforms that load it
     classes: Sequence[int]  # what its labels are among all classes
     splits: list[str]
 
@@ -65,18 +66,18 @@ class Findings:
     files: int = 0
 
 
-def _loader_configs(node: Any) -> Iterator[dict]:
-    """Yields the loaders in a pipeline's config, inside other transforms too, in their order."""
+def _loading_steps(node: Any) -> Iterator[dict]:
+    """Yields the transforms in a pipeline's config that load something, inside others too, in their order."""
     if isinstance(node, dict):
         kind = node.get('type')
         if (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).split('.')[-1].startswith('Load'):
             yield node
         else:
             for value in node.values():
-                yield from _loader_configs(value)
+                yield from _loading_steps(value)
     elif isinstance(node, (list, tuple)):
         for value in node:
-            yield from _loader_configs(value)
+            yield from _loading_steps(value)
 
 
 @contextmanager
@@ -104,42 +105,33 @@ def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
     results, faults = dict(sample.info), []
     results['seg_fields'] = []
     name = str(results.get('img_path'))
-    for loader in sample.loaders:
+    for step in sample.steps:
         try:
             with _decoder_says() as said:
-                loader(results)
+                step(results)
             corrupt = [line for line in said if 'Corrupt JPEG data' in line and 'extraneous bytes before marker 0xd9'
                        not in line]
             if corrupt:
                 raise DataError(name, f'damaged: the decoder says {corrupt[0]!r}', AGAIN)
         except DataError as error:
             faults.append(Fault.of(error, name))
-        except Exception as error:  # of any loader of others: it must not end the look at all other files
-            reason = ' '.join(str(error).split())
-            faults.append(Fault(name, f'cannot be loaded ({type(error).__name__}: {reason})',
-                                'correct the image or its annotation'))
+        except (Exception, SystemExit) as error:  # of any transform: it must not end the look at all other files
+            faults.append(Fault(name, f'cannot be loaded ({one_line(error)})', 'correct the image or its annotation'))
     label = results.get('gt_seg_map')
     return faults, None if label is None else np.bincount(label.ravel(), minlength=256)[:256]
 
 
-class Look:
-    """`look_at` the sample of a number: the task of the processes."""
-
-    def __init__(self, samples: Sequence[Sample]):
-        self.samples = samples
-
-    def __call__(self, number: int) -> tuple[list[Fault], np.ndarray | None]:
-        """Returns what `look_at` says of a sample."""
-        cv2.setNumThreads(0)
-        return look_at(self.samples[number])
+def _look_at_number(samples: Sequence[Sample], number: int) -> tuple[list[Fault], np.ndarray | None]:
+    cv2.setNumThreads(0)  # there is a process per core already
+    return look_at(samples[number])
 
 
-def list_all(cfg: Config, loaders: Sequence[str], num_classes: int | None, findings: Findings) -> list[Sample]:
+def list_all(cfg: Config, dataloaders: Sequence[str], num_classes: int | None, findings: Findings) -> list[Sample]:
     """Lists the samples of all datasets, those that several have once; notes what is wrong with the folders.
 
     Args:
         cfg: The config.
-        loaders: Names of its dataloaders.
+        dataloaders: Names of its dataloaders.
         num_classes: Classes of the model, for datasets that do not know theirs.
         findings: Gets the classes, and faults of folders.
 
@@ -148,68 +140,77 @@ def list_all(cfg: Config, loaders: Sequence[str], num_classes: int | None, findi
     """
     samples: dict[tuple, Sample] = {}
     strays: set[str] = set()
-    failed: list[dict] = []
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
-        for loader in loaders:
-            for dataset in datasets_of(cfg.get(loader) or {}):
-                try:
-                    check_folders(dataset, loader)
-                    built, listed = list_samples(dataset)
-                except InputError as error:
-                    files = {key: value for key, value in dataset.items() if key != 'pipeline'}
-                    if files not in failed:  # validation and test are often the same
-                        failed.append(files)
-                        findings.faults.append(Fault.of(error, str(dataset.get('data_root') or '')))
-                    continue
-                split = loader.removesuffix('_dataloader')
-                classes = list(built.metainfo.get('classes') or map(str, range(num_classes or 0)))
-                findings.classes += [name for name in classes if name not in findings.classes]
-                places = [findings.classes.index(name) for name in classes]
-                steps = _build_loaders(dataset.get('pipeline') or [], built, len(classes) or None)
-                for info in listed:
-                    key = (info.get('img_path'), info.get('seg_map_path'), info.get('reduce_zero_label'),
-                           str(info.get('label_map')), tuple(map(repr, steps)))
-                    sample = samples.setdefault(key, Sample(info, steps, places, []))
-                    if split not in sample.splits:
-                        sample.splits.append(split)
-                strays.update(stray_annotations(built, listed))
+        for split, pipeline, dataset, listed in _list_datasets(cfg, dataloaders, findings):
+            classes = list(dataset.metainfo.get('classes') or map(str, range(num_classes or 0)))
+            findings.classes += [name for name in classes if name not in findings.classes]
+            places = [findings.classes.index(name) for name in classes]
+            steps = _build_steps(pipeline, dataset, len(classes) or None)
+            for info in listed:
+                key = (info.get('img_path'), info.get('seg_map_path'), info.get('reduce_zero_label'),
+                       str(info.get('label_map')), tuple(map(repr, steps)))
+                sample = samples.setdefault(key, Sample(info, steps, places, []))
+                if split not in sample.splits:
+                    sample.splits.append(split)
+            strays.update(stray_annotations(dataset, listed))
     known = {os.path.normpath(str(sample.info.get('seg_map_path'))) for sample in samples.values()}
     findings.faults += [Fault(path, 'an annotation without image', 'add the image, or remove the annotation')
                         for path in sorted(strays - known)]
     return list(samples.values())
 
 
-def _build_loaders(pipeline: Sequence, dataset: BaseDataset, num_classes: int | None) -> list[Callable]:
-    steps = [TRANSFORMS.build(step) for step in _loader_configs(pipeline)]
+def _list_datasets(cfg: Config, dataloaders: Sequence[str],
+                   findings: Findings) -> Iterator[tuple[str, Sequence, BaseDataset, list[dict]]]:
+    """Yields split, pipeline, dataset and samples of each dataset; what cannot be listed is a fault, once."""
+    failed: list[dict] = []
+    for dataloader in dataloaders:
+        for dataset in datasets_of(cfg.get(dataloader) or {}):
+            try:
+                check_folders(dataset, dataloader)
+                built, listed = list_samples(dataset)
+            except InputError as error:
+                files = {key: value for key, value in dataset.items() if key != 'pipeline'}
+                if files not in failed:  # validation and test are often the same
+                    failed.append(files)
+                    findings.faults.append(Fault.of(error, str(dataset.get('data_root') or '')))
+                continue
+            yield dataloader.removesuffix('_dataloader'), dataset.get('pipeline') or [], built, listed
+
+
+def _build_steps(pipeline: Sequence, dataset: BaseDataset, num_classes: int | None) -> list[Callable]:
+    steps = [TRANSFORMS.build(step) for step in _loading_steps(pipeline)]
     if not steps:
         steps = [TRANSFORMS.build(dict(type=kind)) for kind in ('LoadImageFromFile', 'LoadAnnotations')]
-    return use_checked_loaders(steps, dataset, num_classes)
+    return use_checked_transforms(steps, dataset, num_classes)
 
 
-def survey(cfg: Config, loaders: Sequence[str], num_classes: int | None, workers: int,
+def survey(cfg: Config, dataloaders: Sequence[str], num_classes: int | None, workers: int,
            progress: Callable[[int, int, str], None]) -> Findings:
     """Looks at every image and annotation of a config's datasets.
 
     Args:
         cfg: The config.
-        loaders: Names of its dataloaders.
+        dataloaders: Names of its dataloaders.
         num_classes: Classes of the model, for datasets that do not know theirs.
         workers: Number of processes.
         progress: Is called after every sample with the number done, that of all, and what goes on.
     """
     findings = Findings()
-    samples = list_all(cfg, loaders, num_classes, findings)
-    for split in (ALL, *(loader.removesuffix('_dataloader') for loader in loaders)):
+    samples = list_all(cfg, dataloaders, num_classes, findings)
+    for split in (ALL, *(name.removesuffix('_dataloader') for name in dataloaders)):
         findings.pixels[split] = np.zeros(len(findings.classes), np.int64)
         findings.images[split] = np.zeros(len(findings.classes), np.int64)
-    by_sample: dict[int, list[Fault]] = {}
-    for done, (number, result) in enumerate(run_in_processes(Look(samples), len(samples), workers), 1):
+    bad: dict[int, list[Fault]] = {}
+    task = partial(_look_at_number, samples)
+    for done, (number, result) in enumerate(run_in_processes(task, len(samples), workers), 1):
         sample = samples[number]
         findings.files += 1 + bool(sample.info.get('seg_map_path'))
         if isinstance(result, Died):
             result = [Fault(str(sample.info.get('img_path')), f'loading it, or its annotation, ends the process '
                             f'({result.reason})', AGAIN)], None
-        by_sample[number], counts = result
+        faults, counts = result
+        if faults:
+            bad[number] = faults
         if counts is not None:
             findings.ignored += int(counts[255])
             counts = counts[:len(sample.classes)]
@@ -217,5 +218,5 @@ def survey(cfg: Config, loaders: Sequence[str], num_classes: int | None, workers
                 np.add.at(findings.pixels[split], sample.classes, counts)
                 np.add.at(findings.images[split], sample.classes, counts > 0)
         progress(done, len(samples), 'checking')
-    findings.faults += [fault for number in sorted(by_sample) for fault in by_sample[number]]
+    findings.faults += [fault for number in sorted(bad) for fault in bad[number]]
     return findings

@@ -1,24 +1,18 @@
 """Images of every kind that users have, as the arrays that MMSegmentation's pipelines work on."""
 import os
-from pathlib import Path
 
-import mmcv
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..errors import InputError
+from ..datasets.image_files import decode, read_file
+from ..errors import InputError, one_line
 
 Source = str | os.PathLike | bytes | np.ndarray | Image.Image
 CHANNEL_ORDERS = ('bgr', 'rgb')
 DEEP_MODES = ('I', 'F')  # of Pillow, with I;16 and the like: more than 8 bits, which it would clip
 
 
-def first_line(error: Exception) -> str:
-    """Returns an error's type and the first line of its message."""
-    return f'{type(error).__name__}: {error}'.strip().split('\n')[0]
-
-
-def decode(source: Source, name: str, channel_order: str = 'bgr', color_type: str = 'color',
+def as_bgr(source: Source, name: str, channel_order: str = 'bgr', color_type: str = 'color',
            backend: str = 'cv2') -> np.ndarray:
     """Returns an image as MMSegmentation's `LoadImageFromFile` would from a file of it.
 
@@ -40,7 +34,7 @@ def decode(source: Source, name: str, channel_order: str = 'bgr', color_type: st
         InputError: The image cannot be read, is none of these kinds, or holds other values.
     """
     if isinstance(source, (str, os.PathLike)):
-        return _from_bytes(_read(source, name), name, color_type, backend)
+        return _from_file(source, name, color_type, backend)
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_bytes(bytes(source), name, color_type, backend)
     if isinstance(source, Image.Image):
@@ -51,30 +45,18 @@ def decode(source: Source, name: str, channel_order: str = 'bgr', color_type: st
                      'file, a NumPy array or a Pillow image')
 
 
-def _read(path: str | os.PathLike, name: str) -> bytes:
+def _from_file(path: str | os.PathLike, name: str, color_type: str, backend: str) -> np.ndarray:
     if not os.fspath(path):
         raise InputError(f'{name}: its path is empty')
-    try:
-        return Path(path).expanduser().read_bytes()
-    except FileNotFoundError:
-        raise InputError(f'{name}: no such file; give the path of an image') from None
-    except IsADirectoryError:
-        raise InputError(f'{name}: this is a folder; give a list of the images in it') from None
-    except (OSError, TypeError, ValueError) as error:
-        raise InputError(f'{name}: cannot be read ({first_line(error)})') from error
+    content = read_file(os.path.expanduser(path), dict(backend='local'))  # what looks like a URL is not fetched
+    return _from_bytes(content, name, color_type, backend)
 
 
 def _from_bytes(content: bytes, name: str, color_type: str, backend: str) -> np.ndarray:
-    if not content:
-        raise InputError(f'{name}: it is empty (0 bytes); copy it again')
     try:
-        image = mmcv.imfrombytes(content, flag=color_type, backend=backend)
-    except Exception as error:  # decoders raise errors of their own
-        raise InputError(f'{name}: cannot be read as an image ({first_line(error)})') from error
-    if image is None:
-        raise InputError(f'{name}: cannot be read as an image; it is truncated, damaged or of no known '
-                         'kind; copy it again')
-    return image
+        return decode(content, name, color_type, backend)
+    except (ImportError, MemoryError) as error:
+        raise InputError(f'{name}: cannot be read as an image ({one_line(error)})') from error
 
 
 def _from_pillow(image: Image.Image, name: str, oriented: bool) -> np.ndarray:
@@ -86,7 +68,7 @@ def _from_pillow(image: Image.Image, name: str, oriented: bool) -> np.ndarray:
             image = (image.convert('RGBA') if image.mode == 'RGBa' else image).convert('RGB')
         array = np.asarray(image)
     except Exception as error:  # of a lazily read file, whatever its decoder raises
-        raise InputError(f'{name}: cannot be read as an image ({first_line(error)})') from error
+        raise InputError(f'{name}: cannot be read as an image ({one_line(error)})') from error
     return _from_array(array, name, 'rgb')
 
 

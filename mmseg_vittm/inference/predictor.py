@@ -13,9 +13,9 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS, TRANSFORMS
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..visualization.pictures import add_legend, overlay
-from .images import CHANNEL_ORDERS, Source, decode, first_line
+from .images import CHANNEL_ORDERS, Source, as_bgr
 
 ON_ERROR = ('raise', 'return')
 COLOR_TYPES = ('color', 'color_ignore_orientation')
@@ -69,7 +69,7 @@ class _Item:
 class Predictor:
     """Segments images with a model and its config's `test_pipeline`; the labels of `mmseg.apis.inference_model`.
 
-    An image is a path, the bytes of an image file, an array or a Pillow image; see `decoding.decode` for shapes, types
+    An image is a path, the bytes of an image file, an array or a Pillow image; see `images.as_bgr` for shapes, types
     and values. The same picture gives the same labels in every kind. Neither the model's config nor an image is
     written to. Several threads may share a predictor, or a model.
 
@@ -161,7 +161,7 @@ class Predictor:
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
         name = path or name
         try:
-            image = decode(source, name, self.channel_order, self._loader.color_type, self._loader.imdecode_backend)
+            image = as_bgr(source, name, self.channel_order, self._loader.color_type, self._loader.imdecode_backend)
         except InputError as error:
             return _Item(name, result=error)
         try:
@@ -209,7 +209,7 @@ def _result(item: _Item, on_error: str) -> Prediction | InputError:
 
 
 def _failure(text: str, error: Exception) -> InputError:
-    failure = InputError(f'{text} ({first_line(error)})')
+    failure = InputError(f'{text} ({one_line(error)})')
     failure.__cause__ = error
     return failure
 

@@ -254,7 +254,7 @@ def test_every_bad_image_is_named_and_the_rest_is_segmented(predictor, tmp_path)
     assert len(results) == len(mixed)
     for n, (case, text) in enumerate(bad):
         error = results[2 * n]
-        assert type(error) is InputError and '\n' not in str(error) and text in str(error), (case, error)
+        assert isinstance(error, InputError) and '\n' not in str(error) and text in str(error), (case, error)
         name = str(case) if isinstance(case, (str, Path)) and case else f'images[{2 * n}]'
         assert str(error).startswith(f'{name}: '), (case, error)
         assert error.__traceback__ is None and error.__cause__ is None  # nor the images in their frames
@@ -300,7 +300,8 @@ def test_a_model_that_fails_on_one_image_of_a_batch(model, monkeypatch):
     monkeypatch.setattr(model, 'test_step', fails_on_black)
     results = Predictor(model)(images, on_error='return')
     assert [isinstance(result, Prediction) for result in results] == [True, True, False, True]
-    assert str(results[2]) == 'images[2]: the model fails on this image of 90 x 70 pixels (RuntimeError: out of memory)'
+    assert str(results[2]) == ('images[2]: the model fails on this image of 90 x 70 pixels '
+                               '(RuntimeError: out of memory and more)')
     with pytest.raises(InputError, match=r'images\[2\]') as caught:
         Predictor(model)(images)
     assert isinstance(caught.value.__cause__, RuntimeError)

@@ -1,27 +1,26 @@
 """`ToyScenes`: a procedural data set in ADE20K's on-disk layout, drawn where it is first used."""
-
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger
 from mmseg.datasets import BaseSegDataset
-from mmseg.registry import DATASETS
 from PIL import Image
 from rich.progress import track
 
+from ...stack import DATASETS, MMLogger
 from .canvas import CLASSES
 from .drawing import draw_scene
 
 # Raise it with any change that changes a picture: a set on disk from another version is then refused, not mixed in.
 DRAWING_VERSION = 2
 RECORD = 'toy_scenes.json'
-SPLITS = ('training', 'validation')
+SPLITS = {'training': ('num_train', 'Toy_train'), 'validation': ('num_val', 'Toy_val')}
+LEAST = dict(num_train=1, num_val=1, image_size=32, seed=0)
 
 
 @DATASETS.register_module()
@@ -33,28 +32,22 @@ class ToyScenes(BaseSegDataset):
     so a larger set begins with the scenes of a smaller one.
 
     Args:
-        data_root (str): The folder of the set. It must hold exactly this set, be empty, or not exist.
-        data_prefix (dict, optional): Folders under `data_root`. None is the training split,
+        data_root: The folder of the set. It must hold exactly this set, be empty, or not exist.
+        data_prefix: Folders under `data_root`. None is the training split,
             `dict(img_path='images/training', seg_map_path='annotations/training')`.
-        pipeline (sequence): Transforms.
-        test_mode (bool): Whether the set is for testing.
-        num_train (int): Number of training scenes.
-        num_val (int): Number of validation scenes.
-        image_size (int): Side of the square pictures in pixels.
-        seed (int): Which scenes.
-        metainfo (dict, optional): Replaces parts of `METAINFO`, as everywhere in MMSegmentation.
-        indices (int or sequence, optional): Use only these scenes of the split.
-        serialize_data (bool): Whether to keep the list of files as one block that workers share.
-        lazy_init (bool): Whether to put off drawing and listing until the first scene is asked for.
-        max_refetch (int): How many times a scene that a transform rejects is replaced by another.
-        ignore_index (int): The label of pixels that do not count.
-        reduce_zero_label (bool): Whether label 0 (unlabelled) becomes `ignore_index` and k becomes k - 1.
-        check_files (bool): Whether every file of the set must be there and hold something; `CheckedDataset`, which
-            names bad files itself, sets False.
+        pipeline: As everywhere in MMSegmentation, like all that is not named here.
+        num_train: Number of training scenes.
+        num_val: Number of validation scenes.
+        image_size: Side of the square pictures in pixels, at least 32.
+        seed: Which scenes, 0 or more.
+        lazy_init: Whether to put off drawing and listing until the first scene is asked for.
+        reduce_zero_label: Whether label 0 (unlabelled) becomes `ignore_index` and k becomes k - 1.
+        check_files: Whether every file of the set must be there and hold something; `CheckedDataset`, which names bad
+            files itself, sets False.
 
     Raises:
-        ValueError: When a parameter makes no set, or `data_root` holds another set.
-        FileExistsError: When `data_root` holds something else, or this set with files missing.
+        ValueError: A parameter makes no set, or `data_root` holds another set.
+        FileExistsError: `data_root` holds something else, or this set with files missing.
     """
     METAINFO = dict(
         classes=CLASSES,
@@ -62,23 +55,12 @@ class ToyScenes(BaseSegDataset):
                  [190, 90, 70], [150, 100, 50], [30, 110, 50], [160, 160, 130], [220, 40, 60], [250, 150, 30],
                  [240, 90, 200], [250, 230, 60]])
 
-    def __init__(self,
-                 data_root: str = 'data/toy_scenes',
-                 data_prefix: dict[str, str] | None = None,
-                 pipeline: Sequence[dict | Callable] = (),
-                 test_mode: bool = False,
-                 num_train: int = 600,
-                 num_val: int = 40,
-                 image_size: int = 128,
-                 seed: int = 0,
-                 metainfo: dict | None = None,
-                 indices: int | Sequence[int] | None = None,
-                 serialize_data: bool = True,
-                 lazy_init: bool = False,
-                 max_refetch: int = 1000,
-                 ignore_index: int = 255,
-                 reduce_zero_label: bool = True,
-                 check_files: bool = True) -> None:
+    def __init__(self, data_root: str = 'data/toy_scenes', data_prefix: dict[str, str] | None = None,
+                 pipeline: Sequence[dict | Callable] = (), test_mode: bool = False, num_train: int = 600,
+                 num_val: int = 40, image_size: int = 128, seed: int = 0, metainfo: dict | None = None,
+                 indices: int | Sequence[int] | None = None, serialize_data: bool = True, lazy_init: bool = False,
+                 max_refetch: int = 1000, ignore_index: int = 255, reduce_zero_label: bool = True,
+                 check_files: bool = True):
         self.parameters = dict(num_train=num_train, num_val=num_val, image_size=image_size, seed=seed,
                                check_files=check_files)
         if data_prefix is None:
@@ -95,67 +77,48 @@ class ToyScenes(BaseSegDataset):
         return super().load_data_list()
 
 
-def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed: int,
-            check_files: bool = True) -> None:
+def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed: int, check_files: bool = True) -> None:
     """Sees to it that `data_root` holds the set: draws it if there is nothing, checks it if there is something.
 
     A set appears under its name only when it is complete: it is drawn into a folder of its own beside `data_root`
     and renamed. Of several processes that draw at once the first to finish wins and the others use its result.
-
-    Args:
-        data_root (str): The folder of the set.
-        num_train (int): Number of training scenes.
-        num_val (int): Number of validation scenes.
-        image_size (int): Side of the pictures in pixels, at least 32.
-        seed (int): Which scenes, at least 0.
-        check_files (bool): Whether every file must be there and hold something.
-
-    Raises:
-        ValueError: When a parameter makes no set, or `data_root` holds another set.
-        FileExistsError: When `data_root` holds something else, or this set with files missing.
+    Arguments and errors are those of `ToyScenes`.
     """
-    for name, value, least in (('num_train', num_train, 1), ('num_val', num_val, 1), ('image_size', image_size, 32),
-                               ('seed', seed, 0)):
-        if not isinstance(value, int) or value < least:
-            raise ValueError(f'{name} must be an integer of at least {least}, got {value!r}')
     record = dict(drawing_version=DRAWING_VERSION, num_train=num_train, num_val=num_val, image_size=image_size,
                   seed=seed)
+    for name, least in LEAST.items():
+        if not isinstance(record[name], int) or record[name] < least:
+            raise ValueError(f'{name} must be an integer of at least {least}, got {record[name]!r}')
     root = Path(os.path.realpath(data_root))
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        draw(root, record)
-    check(root, record, check_files)
+        _draw(root, record)
+    _check(root, record, check_files)
 
 
-def draw(root: Path, record: dict) -> None:
+def _draw(root: Path, record: dict[str, int]) -> None:
     """Draws the set that `record` describes beside `root` and renames it to `root`, unless that now exists."""
-    logger = MMLogger.get_current_instance()
-    logger.info(f'Drawing the toy scenes into {root} (once)')
-    root.parent.mkdir(parents=True, exist_ok=True)
+    MMLogger.get_current_instance().info(f'Drawing the toy scenes into {root} (once)')
     draft = root.parent / f'.{root.name}.{uuid.uuid4().hex}.tmp'
     try:
-        for split in SPLITS:
-            (draft / 'images' / split).mkdir(parents=True)
-            (draft / 'annotations' / split).mkdir(parents=True)
-        for split, index, image, annotation in track(
-                list(scene_files(draft, record)), description='Drawing toy scenes', disable=not is_main_process()):
-            rng = np.random.default_rng([record['seed'], split, index])
-            pixels, label = draw_scene(rng, record['image_size'])
+        for kind in ('images', 'annotations'):
+            for split in SPLITS:
+                (draft / kind / split).mkdir(parents=True)
+        scenes = [*_scene_files(draft, record)]
+        for key, image, annotation in track(scenes, 'Drawing toy scenes', disable=not is_main_process()):
+            pixels, label = draw_scene(np.random.default_rng([record['seed'], *key]), record['image_size'])
             Image.fromarray(pixels).save(image, quality=92)
             Image.fromarray(label).save(annotation)
         (draft / RECORD).write_text(json.dumps(record, indent=2) + '\n')
         try:
             os.rename(draft, root)
         except OSError:
-            if not (root / RECORD).exists():
+            if not (root / RECORD).exists():  # which another process has drawn meanwhile
                 raise
-            logger.info(f'Another process has drawn {root} meanwhile; using that')
-        else:
-            logger.info(f'Drew {record["num_train"]} training and {record["num_val"]} validation scenes')
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def check(root: Path, record: dict, check_files: bool = True) -> None:
+def _check(root: Path, record: dict[str, int], check_files: bool) -> None:
     """Raises an error unless `root` holds the set that `record` describes, whole where `check_files` is set."""
     remedy = f'Choose another data_root, or delete {root} yourself if you can do without it; it is then drawn anew.'
     try:
@@ -170,20 +133,19 @@ def check(root: Path, record: dict, check_files: bool = True) -> None:
         raise ValueError(f'{root} holds other toy scenes: {"; ".join(different)}. {remedy}')
     if not check_files:
         return
-    present = {entry.path for split in SPLITS for kind in ('images', 'annotations') if (root / kind / split).is_dir()
+    present = {entry.path for kind in ('images', 'annotations') for split in SPLITS if (root / kind / split).is_dir()
                for entry in os.scandir(root / kind / split) if entry.stat().st_size}
-    wanted = [str(path) for _, _, *pair in scene_files(root, record) for path in pair]
+    wanted = [str(path) for _, *pair in _scene_files(root, record) for path in pair]
     missing = [path for path in wanted if path not in present]
     if missing:
         raise FileExistsError(f'{len(missing)} of the {len(wanted)} files of {root} are missing or empty, the first is '
                               f'{missing[0]}. {remedy}')
 
 
-def scene_files(root: Path, record: dict):
-    """Yields (split number, scene number, image path, annotation path) of every scene, named as ADE20K names them."""
-    for number, (split, short, count) in enumerate(zip(SPLITS, ('train', 'val'),
-                                                       (record['num_train'], record['num_val']), strict=True)):
-        for index in range(count):
-            name = f'Toy_{short}_{index + 1:08d}'
-            yield (number, index, root / 'images' / split / f'{name}.jpg',
+def _scene_files(root: Path, record: dict[str, int]) -> Iterator[tuple[tuple[int, int], Path, Path]]:
+    """Yields each scene's numbers (split, scene), image and annotation, which are named as ADE20K names them."""
+    for number, (split, (count, prefix)) in enumerate(SPLITS.items()):
+        for index in range(record[count]):
+            name = f'{prefix}_{index + 1:08d}'
+            yield ((number, index), root / 'images' / split / f'{name}.jpg',
                    root / 'annotations' / split / f'{name}.png')

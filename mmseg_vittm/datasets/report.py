@@ -1,0 +1,58 @@
+"""What a survey has found, as tables, sentences and files."""
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rich.markup import escape
+from rich.table import Table
+
+from .class_histogram import histogram_files
+from .survey import ALL, Fault, Findings
+
+FILES = ('problems.csv', 'classes.csv', 'classes.svg', 'classes.png')  # of `write_report`
+
+
+def fault_table(faults: Sequence[Fault], most: int) -> Table:
+    """Returns a table of faults, at most so many of them; its title says how many there are."""
+    table = Table(title=f'{len(faults)} problems')
+    for name in Fault._fields:
+        table.add_column(name, overflow='fold')
+    for fault in faults[:most]:
+        table.add_row(*(escape(text.encode(errors='backslashreplace').decode()) for text in fault))
+    return table
+
+
+def unseen_classes(found: Findings, splits: Sequence[str]) -> Iterator[str]:
+    """Yields a sentence where classes occur nowhere, or not in one of the splits."""
+    nowhere = found.images[ALL] == 0
+    absences = {'any split': nowhere} | {f'{split}, but elsewhere': (found.images[split] == 0) & ~nowhere
+                                         for split in splits}
+    for where, absent in absences.items():
+        names = [name for name, is_absent in zip(found.classes, absent, strict=True) if is_absent]
+        if names:
+            yield f'Never seen in {where}: {len(names)} of {len(absent)} classes ({", ".join(names)})'
+
+
+def write_report(folder: Path, found: Findings, splits: Sequence[str], name: str) -> None:
+    """Writes what was found into a folder, as `FILES`; the picture of classes only where there are any.
+
+    Args:
+        folder: The folder.
+        found: What was found.
+        splits: Their images are counted by class.
+        name: What was looked at, for the picture's title.
+    """
+    rows = [(title, int(found.pixels[ALL][i]), *(int(found.images[split][i]) for split in splits))
+            for i, title in enumerate(found.classes)]
+    _write_csv(folder / 'problems.csv', Fault._fields, found.faults)
+    _write_csv(folder / 'classes.csv', ('class', 'pixels', *(f'images_{split}' for split in splits)), rows)
+    if found.classes:
+        title = f'{len(found.classes)} classes in {found.files} files of {name}'
+        drawn = histogram_files(found.classes, found.pixels[ALL], found.images[ALL], title)
+        for ending, content in drawn.items():
+            (folder / f'classes.{ending}').write_bytes(content)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[tuple]) -> None:
+    with open(path, 'w', newline='', encoding='utf-8', errors='surrogateescape') as file:
+        csv.writer(file).writerows([header, *rows])
