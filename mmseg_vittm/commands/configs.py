@@ -6,7 +6,7 @@ from mmengine.config import Config
 from ..datasets.listing import check_folders, datasets_of
 from ..errors import InputError, one_line
 
-DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def load_config(path: str, cfg_options: dict | None = None, data_root: str | None = None) -> Config:
@@ -49,7 +49,7 @@ def set_data_root(cfg: Config, data_root: str) -> None:
     Raises:
         InputError: The config has no dataset.
     """
-    datasets = [dataset for loader in DATALOADERS if cfg.get(loader) for dataset in datasets_of(cfg[loader])]
+    datasets = [dataset for loader in LOADERS if cfg.get(loader) for dataset in datasets_of(cfg[loader])]
     if not datasets:
         raise InputError(f'data_root={data_root!r}: this config has no dataset that it could point there')
     for dataset in datasets:
