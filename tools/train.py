@@ -10,10 +10,11 @@ os.environ.setdefault('GOMP_SPINCOUNT', '3000')
 import mmseg_vittm
 from mmseg_vittm.commands.configs import load_config
 from mmseg_vittm.commands.jobs import prepare_training
-from mmseg_vittm.commands.launch import divide_batch, keep_freed_memory, prepare_launch, world_size
+from mmseg_vittm.commands.launch import divide_batch, prepare_launch, world_size
 from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_launch_options, run
 from mmseg_vittm.engine.resume import begin_anew
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
+from mmseg_vittm.inference.host_memory import keep_freed
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,8 +34,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true',
                         help='mixed precision: float16 with a loss scale on GPUs, bfloat16 on CPUs')
     add_launch_options(parser)
-    # A bare --resume takes no word after it: that may be the config.
-    return parser.parse_args(['--resume=newest' if word == '--resume' else word for word in sys.argv[1:]])
+    # A bare --resume takes no other word after it: that may be the config.
+    words = sys.argv[1:]
+    bare = [word == '--resume' and after != AUTO for word, after in zip(words, [*words[1:], None], strict=True)]
+    return parser.parse_args(['--resume=newest' if here else word for word, here in zip(words, bare, strict=True)])
 
 
 def main() -> None:
@@ -46,7 +49,7 @@ def main() -> None:
     prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume)
     divide_batch(cfg, world_size(args.launcher))
     prepare_launch(cfg, args.launcher, args.local_rank)
-    keep_freed_memory()
+    keep_freed()
     runner = StrictRunner.from_cfg(cfg)
     runner.allow_partial = args.allow_partial
     if not cfg.get('resume'):

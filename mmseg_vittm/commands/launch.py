@@ -1,5 +1,4 @@
 """Launching: one process, torchrun, Slurm or MPI; GPUs through nccl and CPUs through gloo."""
-import ctypes
 import os
 
 import torch
@@ -60,19 +59,3 @@ def divide_batch(cfg: Config, processes: int) -> None:
         raise InputError(f'total_batch_size {total} cannot be divided among {processes} processes; set '
                          f'total_batch_size=N by cfg_options, a multiple of {processes}')
     cfg.train_dataloader.batch_size = total // processes
-
-
-def keep_freed_memory() -> bool:
-    """Tells glibc to keep freed blocks for the next iteration instead of returning them to the system.
-
-    Where there is no GPU, fresh pages for every iteration's 150-channel maps cost a third of the time of training;
-    with this, memory stays at its peak. Returns whether it took effect.
-    """
-    if torch.cuda.is_available():
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return False
-    mmap_threshold, trim_threshold = -3, -1  # numbers of malloc.h
-    return all(mallopt(option, 2**31 - 1) for option in (mmap_threshold, trim_threshold))

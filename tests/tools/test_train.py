@@ -79,8 +79,11 @@ def test_missing_data_is_one_error(tmp_path):
     assert 'ADEChallengeData2016.zip' in message and '--data-root' in message
 
 
-def test_resume_takes_no_config_for_its_word(monkeypatch):
-    monkeypatch.setattr('sys.argv', ['train.py', '--resume', 'config.py'])
-    tool = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
-    args = tool['parse_args']()
-    assert args.config == 'config.py' and args.resume == 'newest'
+@pytest.mark.parametrize(('words', 'resume'), [
+    (['--resume', 'config.py'], 'newest'), (['config.py', '--resume'], 'newest'),
+    (['--resume=auto', 'config.py'], 'auto'),
+    (['config.py', '--resume', 'auto'], 'auto'), (['config.py'], None)])
+def test_resume_takes_no_config_for_its_word(monkeypatch, words, resume):
+    monkeypatch.setattr('sys.argv', ['train.py', *words])
+    args = runpy.run_path(str(ROOT / 'tools' / 'train.py'))['parse_args']()
+    assert args.config == 'config.py' and args.resume == resume
