@@ -27,7 +27,8 @@ def load_config(path: str, cfg_options: dict | None = None, data_root: str | Non
     try:
         cfg = Config.fromfile(path)
     except ImportError as error:  # of its custom_imports
-        raise InputError(f'{path}: the config imports what is not installed ({one_line(error)})') from error
+        reason = one_line(error.__cause__ or error)  # mmengine's own goes on with sys.path
+        raise InputError(f'{path}: the config imports what is not installed ({reason})') from error
     except Exception as error:  # mmengine runs the file: it may raise anything
         raise InputError(f'{path}: cannot be read as a config ({one_line(error)})') from error
     if cfg_options:

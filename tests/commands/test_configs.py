@@ -44,7 +44,8 @@ def test_data_root_reaches_every_dataset():
 
 @pytest.mark.parametrize(('text', 'words'), [
     (None, 'no such config'), ('x = (', 'cannot be read as a config'), ('1 / 0', 'ZeroDivisionError'),
-    ('custom_imports = dict(imports=["no_such_module"], allow_failed_imports=False)', 'no_such_module')])
+    ('custom_imports = dict(imports=["no_such_module"], allow_failed_imports=False)',
+     r'not installed \(ImportError: Failed to import no_such_module\)$')])
 def test_a_config_that_cannot_be_read_is_one_line(tmp_path, text, words):
     path = tmp_path / 'config.py'
     if text is not None:
