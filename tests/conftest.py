@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_models import ROOT
+from tool_runs import TrainedRun, environment, run_tool, write_config
 
 from mmseg_vittm.stack import stack_installed
 
@@ -18,7 +19,8 @@ WITHOUT_STACK = ('vittm/test_encoder.py', 'vittm/test_heads_fusion.py', 'vittm/t
                  'inference/windows', 'inference/test_compile.py', 'test_install.py', 'test_layout.py')
 
 # They train in forks of the test's own process, which autograd refuses once it has threads, as after torch.compile.
-FORKING = {'test_atomic_files.py', 'test_finite_loss_hook.py', 'test_killed_training.py', 'test_resume.py'}
+FORKING = {'test_atomic_files.py', 'test_dist_train.py', 'test_finite_loss_hook.py',
+           'test_killed_training.py', 'test_resume.py'}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,10 +59,31 @@ def mmseg_scope():
 
 
 @pytest.fixture
+def log_lines(monkeypatch) -> list[tuple[str, str]]:
+    """What mmengine's loggers say during a test, whichever their handlers: (level, message) each."""
+    from mmengine.logging import MMLogger
+    lines, handle = [], MMLogger.callHandlers
+
+    def record(logger, line):
+        lines.append((line.levelname, line.getMessage()))
+        handle(logger, line)
+    monkeypatch.setattr(MMLogger, 'callHandlers', record)
+    return lines
+
+
+@pytest.fixture
 def run_python(tmp_path):
     """Runs Python code in a fresh interpreter that sees the repository; returns the finished process."""
     def run(code: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess:
-        paths = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
         return subprocess.run([sys.executable, '-c', code], cwd=cwd, capture_output=True, text=True, timeout=300,
-                              env=os.environ | {'PYTHONPATH': os.pathsep.join(paths)})
+                              env=environment())
     return run
+
+
+@pytest.fixture(scope='session')
+def trained(tmp_path_factory) -> TrainedRun:
+    """A finished run of `tools/train.py`, for tests that only read it."""
+    folder = tmp_path_factory.mktemp('trained')
+    config = write_config(folder)
+    done = run_tool('train.py', config, '--work-dir', folder / 'work')
+    return TrainedRun(config, folder / 'work', folder / 'toy', done.stdout + done.stderr)

@@ -1,9 +1,8 @@
 """Training runs in forked processes: nothing is imported again, so that many fit into a test."""
 import contextlib
-import importlib.util
 import multiprocessing
 import os
-import socket
+import runpy
 import sys
 import warnings
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from tiny_models import ROOT
-from tool_runs import write_config
+from tool_runs import free_port, write_config
 
 from mmseg_vittm.commands.options import run as run_main
 from mmseg_vittm.weights.whole_model import read_checkpoint
@@ -117,14 +116,9 @@ def start(config: Path, work_dir: Path, *options: str, processes: int = 1, befor
     `before`, if given, is called with the process's rank before the tool.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
-    spec = importlib.util.spec_from_file_location('train_tool', ROOT / 'tools' / 'train.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = runpy.run_path(str(ROOT / 'tools' / 'train.py'))
     arguments = ['train.py', str(config), '--work-dir', str(work_dir), *options]
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    run = Run([], [])
+    run, port = Run([], []), free_port()
     for rank in range(processes):
         environment = {}
         if processes > 1:
@@ -133,7 +127,7 @@ def start(config: Path, work_dir: Path, *options: str, processes: int = 1, befor
         log = work_dir / f'output_{rank}.txt'
         extra = ['--launcher', 'pytorch'] * (processes > 1)
         process = multiprocessing.get_context('fork').Process(
-            target=_inside, args=(tool.main, [*arguments, *extra], environment, log, before, rank))
+            target=_inside, args=(tool['main'], [*arguments, *extra], environment, log, before, rank))
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', DeprecationWarning)  # of forks beside threads, which only sleep
             process.start()

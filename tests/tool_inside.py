@@ -1,13 +1,16 @@
 """Tools run inside the test's own process, without seconds of imports."""
 import runpy
 import sys
+from collections import OrderedDict
 
 import pytest
+from mmseg.visualization import SegLocalVisualizer
 from tiny_models import ROOT
 
 
 def run_inside(monkeypatch, name: str, *arguments) -> None:
-    """Runs a tool to its end."""
+    """Runs a tool to its end, with a visualizer of its own: mmengine keeps the first of a process."""
+    monkeypatch.setattr(SegLocalVisualizer, '_instance_dict', OrderedDict())
     monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
     runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
 

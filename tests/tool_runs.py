@@ -1,8 +1,10 @@
 """Tools as users run them: processes, on a tiny model and a handful of toy scenes."""
 import json
 import os
+import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from tiny_models import ROOT
@@ -42,6 +44,19 @@ tta_pipeline = [
 """
 
 
+@dataclass
+class TrainedRun:
+    """A finished training run of the tiny config: 4 iterations, checkpoints after 2 and 4, a validation at the end."""
+    config: Path
+    work_dir: Path
+    data: Path
+    output: str
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.work_dir / 'iter_4.pth'
+
+
 def write_config(folder: Path, name: str = 'tiny.py', more: str = '') -> Path:
     """Writes a tiny toy config into a folder, with lines of its own at the end; its data goes beside it."""
     path = folder / name
@@ -50,18 +65,39 @@ def write_config(folder: Path, name: str = 'tiny.py', more: str = '') -> Path:
     return path
 
 
-def run_tool(*command: str | Path, succeeds: bool = True, cwd: Path | None = None,
-             threads: int = 1) -> subprocess.CompletedProcess:
-    """Runs `tools/COMMAND ...` (a `.sh` through bash) and checks whether it succeeded."""
-    name, *arguments = map(str, command)
-    program = ['bash'] if name.endswith('.sh') else [sys.executable]
-    environment = os.environ | {
-        'OMP_NUM_THREADS': str(threads), 'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
-        'PYTHONPATH': os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))}
-    done = subprocess.run([*program, str(ROOT / 'tools' / name), *arguments], capture_output=True, text=True,
-                          timeout=600, cwd=cwd or ROOT, env=environment)
+def environment(threads: int = 1, **more: object) -> dict[str, str]:
+    """The environment of a process that sees the repository and this interpreter.
+
+    Args:
+        threads: Of the CPU, for the process.
+        **more: Further variables.
+    """
+    own = dict(OMP_NUM_THREADS=threads,
+               PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')])),
+               PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ['PATH']]))
+    return os.environ | {name: str(value) for name, value in (own | more).items()}
+
+
+def tool_command(name: str, *arguments: object) -> list[str]:
+    """The command line of `tools/NAME ...`; a `.sh` goes through bash."""
+    program = 'bash' if name.endswith('.sh') else sys.executable
+    return [program, str(ROOT / 'tools' / name), *map(str, arguments)]
+
+
+def run_tool(name: str, *arguments: object, succeeds: bool = True, cwd: Path = ROOT, threads: int = 1,
+             **more: object) -> subprocess.CompletedProcess:
+    """Runs `tools/NAME ...` and checks whether it succeeded; more keywords are environment variables."""
+    done = subprocess.run(tool_command(name, *arguments), capture_output=True, text=True, timeout=600, cwd=cwd,
+                          env=environment(threads, **more))
     assert (done.returncode == 0) == succeeds, done.stdout[-3000:] + done.stderr[-3000:]
     return done
+
+
+def free_port() -> int:
+    """A port that the processes of a run may meet at."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return free.getsockname()[1]
 
 
 def error_of(done: subprocess.CompletedProcess) -> str:

@@ -1,1 +1,1 @@
-"""What the command lines share: options and one-line errors, configs, launching, progress, segmenting files."""
+"""What the command lines share: options, one-line errors, configs, jobs, launching, progress, segmenting files."""

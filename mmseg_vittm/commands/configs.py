@@ -4,31 +4,41 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..datasets.listing import check_folders, datasets_of
-from ..errors import InputError
+from ..errors import InputError, one_line
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def load_config(path: str, cfg_options: dict | None = None, data_root: str | None = None) -> Config:
-    """Reads a config, applies `--cfg-options`, then `--data-root` to every dataset in it.
+    """Reads a config, changes settings in it, then points every dataset in it at its data.
+
+    Args:
+        path: The config file.
+        cfg_options: Settings to change, such as `{'train_cfg.max_iters': 1000}`. `total_batch_size` is the batch of
+            `train_dataloader` too.
+        data_root: See `set_data_root`.
 
     Raises:
-        InputError: There is no such config, it cannot be read or imports what is not installed, or no dataset in it
-            has a data root.
+        InputError: There is no such config, it cannot be read or imports what is not installed, it has no place for a
+            setting, or no dataset for a data root.
     """
     if not Path(path).is_file():
         raise InputError(f'{path}: no such config file; those of this project are in configs/')
     try:
         cfg = Config.fromfile(path)
-    except ImportError as error:  # of its custom_imports; mmengine says what in the first line
-        reason = str(error).strip().split('\n')[0]
+    except ImportError as error:  # of its custom_imports
+        reason = one_line(error.__cause__ or error)  # mmengine's own goes on with sys.path
         raise InputError(f'{path}: the config imports what is not installed ({reason})') from error
     except Exception as error:  # mmengine runs the file: it may raise anything
-        raise InputError(f'{path}: cannot be read as a config ({type(error).__name__}: {error})') from error
+        raise InputError(f'{path}: cannot be read as a config ({one_line(error)})') from error
     if cfg_options:
-        cfg.merge_from_dict(cfg_options)
-        if 'total_batch_size' in cfg_options:
-            cfg.train_dataloader.batch_size = cfg.total_batch_size
+        try:
+            cfg.merge_from_dict(cfg_options)
+            if 'total_batch_size' in cfg_options:
+                cfg.train_dataloader.batch_size = cfg.total_batch_size
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            settings = ', '.join(f'{name}={value}' for name, value in cfg_options.items())
+            raise InputError(f'{path}: has no place for the settings {settings} ({one_line(error)})') from error
     if data_root is not None:
         set_data_root(cfg, data_root)
     return cfg
@@ -42,7 +52,7 @@ def set_data_root(cfg: Config, data_root: str) -> None:
     """
     datasets = [dataset for loader in LOADERS if cfg.get(loader) for dataset in datasets_of(cfg[loader])]
     if not datasets:
-        raise InputError(f'--data-root {data_root}: this config has no dataset that it could point there')
+        raise InputError(f'data_root={data_root!r}: this config has no dataset that it could point there')
     for dataset in datasets:
         dataset.data_root = data_root
     if 'data_root' in cfg:

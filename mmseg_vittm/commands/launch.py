@@ -1,5 +1,4 @@
 """Launching: one process, torchrun, Slurm or MPI; GPUs through nccl and CPUs through gloo."""
-import ctypes
 import os
 
 import torch
@@ -17,22 +16,28 @@ def world_size(launcher: str) -> int:
     return int(os.environ.get(names.get(launcher, ''), 1))
 
 
-def prepare_launch(cfg: Config, launcher: str) -> None:
+def prepare_launch(cfg: Config, launcher: str, local_rank: int = 0) -> None:
     """Sets a config up for its launcher, before the Runner is built.
 
     On GPUs mmengine does it all. Without one, mmengine's launcher and its model wrapper ask for a CUDA device
     all the same, so the process group is opened here, with gloo.
 
+    Args:
+        cfg: The config.
+        launcher: What started the processes, one of `LAUNCHERS`.
+        local_rank: Which process of its machine this is, where the launcher has not said so in `LOCAL_RANK`.
+
     Raises:
         InputError: There is no GPU, and the launcher is not torchrun's; or torchrun's variables are missing.
     """
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
     cfg.launcher = launcher
     if launcher == 'pytorch' and 'RANK' not in os.environ:
-        raise InputError('--launcher pytorch: RANK is not set; start the tool by torchrun, as tools/dist_train.sh does')
+        raise InputError("launcher='pytorch': RANK is not set; start the tool by torchrun, as tools/dist_train.sh does")
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher != 'pytorch':
-        raise InputError(f'--launcher {launcher} needs GPUs; on CPUs use torchrun and --launcher pytorch')
+        raise InputError(f"launcher={launcher!r} needs GPUs; on CPUs use torchrun and launcher='pytorch'")
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
@@ -52,21 +57,5 @@ def divide_batch(cfg: Config, processes: int) -> None:
         return
     if total % processes:
         raise InputError(f'total_batch_size {total} cannot be divided among {processes} processes; set '
-                         'total_batch_size=N by --cfg-options, a multiple of it')
+                         f'total_batch_size=N by cfg_options, a multiple of {processes}')
     cfg.train_dataloader.batch_size = total // processes
-
-
-def keep_freed_memory() -> bool:
-    """Tells glibc to keep freed blocks for the next iteration instead of returning them to the system.
-
-    Where there is no GPU, fresh pages for every iteration's 150-channel maps cost a third of the time of training;
-    with this, memory stays at its peak. Returns whether it took effect.
-    """
-    if torch.cuda.is_available():
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc
-        return False
-    mmap_threshold, trim_threshold = -3, -1  # numbers of malloc.h
-    return all(mallopt(option, 2**31 - 1) for option in (mmap_threshold, trim_threshold))

@@ -8,13 +8,32 @@ from typing import NoReturn
 
 from mmengine.config import DictAction
 
-from ..errors import CheckpointError, InputError, TrainingError
+from ..errors import CheckpointError, InputError, TrainingError, one_line
 from ..inference.precision import DTYPES
+from .launch import LAUNCHERS
 
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
-FLAGS = ('allow_partial', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
-         'latency', 'miou', 'opacity', 'overwrite', 'products', 'resume', 'throughput', 'trust_checkpoint', 'work_dir')
+FLAGS = ('allow_partial', 'amp', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
+         'latency', 'launcher', 'miou', 'opacity', 'out', 'overwrite', 'pretrained', 'products', 'resume', 'show_dir',
+         'throughput', 'trust_checkpoint', 'tta', 'work_dir')
+# A value: True, a string, an absolute path, or a word; and neither part of a path nor of a longer word.
+_VALUE = r"""(True|'[^']*'|"[^"]*"|[/~][^\s,;'"()]*|(?!False\b|None\b)[\w.:]+)(?![\w/\\]|\.\w)"""
+_ARGUMENT = re.compile(rf'(?<![\w./\\-])({"|".join(FLAGS)})={_VALUE}')
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Settings(DictAction):
+    """mmengine's `DictAction`, whose errors are argparse's."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: list[str],
+                 option_string: str | None = None) -> None:
+        """Parses settings, each `KEY=VALUE`."""
+        for setting in values:
+            try:
+                super().__call__(parser, namespace, [setting], option_string)
+            except (AssertionError, ValueError) as error:  # unbalanced brackets, no `=`
+                reason = one_line(error) if '=' in setting else 'no ='
+                raise argparse.ArgumentError(self, f'{setting!r} is no KEY=VALUE ({reason})') from error
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +41,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--data-root', metavar='DIR',
                         help='folder of the data, for every dataset in the config; for ADE20K the folder '
                         'ADEChallengeData2016')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+    parser.add_argument('--cfg-options', nargs='+', action=Settings, metavar='KEY=VALUE',
                         help='settings to change, such as train_cfg.max_iters=1000')
 
 
@@ -34,6 +53,12 @@ def add_checkpoint_options(parser: argparse.ArgumentParser, partial: bool = True
     if partial:
         parser.add_argument('--allow-partial', action='store_true',
                             help='load what fits of a checkpoint and log what does not (default: it must fit exactly)')
+
+
+def add_launch_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--launcher`, and what old launchers give every process, to a parser."""
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started the processes')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def add_speed_options(parser: argparse.ArgumentParser) -> None:
@@ -54,21 +79,22 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        fail(f'{error.filename or "a log file"}: could not be written ({error.strerror}); make room on that disk, and '
-             'go on with --resume')
+        fail(f'{error.filename or "a log file"}: could not be written ({error.strerror}); make room on that disk '
+             'and run it again; training goes on with --resume')
 
 
 def as_flags(message: str) -> str:
     """Returns a message of the library with its arguments as the command line has them.
 
-    `overwrite=True` becomes `--overwrite`, `resume='auto'` `--resume=auto`, `data_root=DIR` `--data-root DIR`.
+    `overwrite=True` becomes `--overwrite`, `resume='auto'` `--resume=auto`, `data_root=DIR` `--data-root DIR`. Other
+    text stays as it is, such as parts of paths and settings of a config.
     """
     def flag(found: re.Match) -> str:
         name, value = f'--{found[1].replace("_", "-")}', found[2]
         if value == 'True':
             return name
         return f'{name}={value[1:-1]}' if value[0] in '\'"' else f'{name} {value}'
-    return re.sub(rf'(?<![\w.-])({"|".join(FLAGS)})=(True|\'[^\']*\'|"[^"]*"|[\w.]+)', flag, message)
+    return _ARGUMENT.sub(flag, message)
 
 
 def fail(message: str) -> NoReturn:

@@ -2,12 +2,12 @@
 from ..stack import MMLogger  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .amp import CpuAmpOptimWrapper
 from .atomic_files import AtomicBackend
-from .checked_data import LeftOutHook
 from .hooks.checkpoint_hook import AtomicCheckpointHook
 from .hooks.data_position_hook import DataPositionHook
 from .hooks.fast_inference_hook import FastInferenceHook
 from .hooks.finite_loss_hook import FiniteLossHook
 from .hooks.last_validation_hook import LastValidationHook
+from .hooks.left_out_hook import LeftOutHook
 from .hooks.mean_loss_hook import MeanLossHook
 from .hooks.picture_hook import PictureHook
 from .hooks.random_state_hook import RandomStateHook

@@ -35,8 +35,8 @@ def use_amp(cfg: Config) -> None:
     if kind in ('AmpOptimWrapper', 'CpuAmpOptimWrapper'):
         return
     if kind != 'OptimWrapper':
-        raise InputError(f"--amp replaces the optim_wrapper 'OptimWrapper', but the config has {kind!r}; leave out "
-                         '--amp, or change optim_wrapper.type')
+        raise InputError(f"amp=True replaces the optim_wrapper 'OptimWrapper', but the config has {kind!r}; leave out "
+                         'amp=True, or change optim_wrapper.type')
     if torch.cuda.is_available():
         cfg.optim_wrapper.type, cfg.optim_wrapper.loss_scale = 'AmpOptimWrapper', 'dynamic'
     else:

@@ -42,7 +42,8 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     except OSError as error:
         raise CheckpointError(
             f'{path}: not saved, {len(data) / 2**20:.1f} MiB could not be written ({error.strerror}); what was saved '
-            'before is untouched: make room there and go on with --resume, or choose another --work-dir') from error
+            'before is untouched: make room there and go on with resume=True, or choose another work_dir=DIR'
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:

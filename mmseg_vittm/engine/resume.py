@@ -3,11 +3,12 @@ import re
 import time
 from pathlib import Path
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, one_line
 from ..weights.whole_model import read_checkpoint
 
 NAMES = ('iter_{}.pth', 'epoch_{}.pth')
@@ -47,8 +48,10 @@ def why_not_resumable(path: str | Path) -> str | None:
     """Reads a checkpoint whole, and returns why no run can be resumed from it, or None where one can."""
     try:
         checkpoint = read_checkpoint(str(path))
-    except (CheckpointError, OSError) as error:
+    except CheckpointError as error:
         return str(error)
+    except OSError as error:
+        return f'{path} cannot be read ({one_line(error)})'
     meta = checkpoint.get('meta')
     progress = [meta.get(name) for name in ('iter', 'epoch')] if isinstance(meta, dict) else [None]
     if not all(isinstance(number, int) for number in progress):
@@ -71,6 +74,13 @@ def newest_resumable(runner: Runner) -> Path | None:
             return path
         MMLogger.get_current_instance().warning(f'Passed over on resuming: {reason}')
     return None
+
+
+def begin_anew(runner: Runner) -> None:
+    """Sets the checkpoints of an earlier run in a run's work dir aside, and says so; in the main process alone."""
+    aside = set_aside_earlier_run(runner.work_dir) if is_main_process() else None
+    if aside:
+        runner.logger.warning(f'The checkpoints of an earlier run were moved to {aside}')
 
 
 def set_aside_earlier_run(work_dir: str) -> Path | None:

@@ -6,13 +6,15 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..errors import CheckpointError, InputError, shown
+from ..errors import CheckpointError, InputError, one_line, shown
 from ..weights.mmengine_loader import use_safe_loader
 from ..weights.whole_model import load_model_weights, read_checkpoint
 from .checked_data import use_checked_data
-from .resume import newest_resumable, set_aside_earlier_run, why_not_resumable
+from .resume import begin_anew, newest_resumable, why_not_resumable
 
 AUTO = 'auto'
+WHERE_TO_RESUME = ('give work_dir=DIR of the run to go on with, or leave resume=True out to begin one '
+                   "(resume='auto' does either)")
 
 
 @RUNNERS.register_module()
@@ -66,11 +68,10 @@ class StrictRunner(Runner):
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
         except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            reason = f'{type(error).__name__}: {shown(str(error))}'
             raise CheckpointError(f'{filename} cannot be resumed from: the state of the training (iteration, '
-                                  f'optimiser, logs) is not in it, or damaged ({reason}); give '
-                                  'a .pth of tools/train.py, or start anew from its weights by load_from without '
-                                  '--resume') from error
+                                  f'optimiser, logs) is not in it, or damaged ({shown(one_line(error))}); give a .pth '
+                                  'of tools/train.py, or start anew from its weights by load_from without '
+                                  'resume=True') from error
 
     def load_or_resume(self) -> None:
         """Loads or resumes, once, as the class says.
@@ -97,17 +98,14 @@ class StrictRunner(Runner):
         self._has_loaded = True
 
     def _choose(self) -> list:
+        """Returns the path of the checkpoint to resume from, None where the run begins anew, and an error or None."""
         if self._load_from is not None and self._resume != AUTO:
             reason = why_not_resumable(self._load_from)
             return [self._load_from, reason and CheckpointError(f'{reason}; give load_from a checkpoint that '
-                                                                'training wrote, or leave --resume out')]
+                                                                'training wrote, or leave resume=True out')]
         path = newest_resumable(self)
         if path is None and self._resume != AUTO:
-            return [None, InputError(
-                f'--resume: {self.work_dir} holds no whole checkpoint to go on from; give the --work-dir of the run to '
-                'go on with, or leave --resume out to begin one (--resume=auto does either)')]
+            return [None, InputError(f'{self.work_dir} holds no whole checkpoint to go on from; {WHERE_TO_RESUME}')]
         if path is None:
-            aside = set_aside_earlier_run(self.work_dir)
-            if aside:
-                self.logger.warning(f'The checkpoints of an earlier run were moved to {aside}')
+            begin_anew(self)
         return [path and str(path), None]

@@ -1,21 +1,11 @@
-"""Two processes over gloo on the CPU: how the launch is tested."""
+"""Launchers: what a config is told, and how the batch is divided."""
+import os
+
 import pytest
 from mmengine.config import Config
-from tool_runs import error_of, losses, run_tool, write_config
 
-from mmseg_vittm.commands.configs import load_config
 from mmseg_vittm.commands.launch import divide_batch, prepare_launch, world_size
 from mmseg_vittm.errors import InputError
-
-
-def test_two_processes_train_as_one(tmp_path):
-    config = write_config(tmp_path)
-    options = ('--cfg-options', 'train_cfg.max_iters=8', 'train_cfg.val_interval=8')
-    run_tool('train.py', config, '--work-dir', tmp_path / 'one', *options)
-    run_tool('dist_train.sh', config, 2, '--work-dir', tmp_path / 'two', *options)
-    one, two = losses(tmp_path / 'one'), losses(tmp_path / 'two')
-    assert len(one) == 8 and one[0] - one[-1] > 0.01  # it does learn
-    assert two == pytest.approx(one, abs=1e-4)
 
 
 def test_batch_is_divided():
@@ -32,24 +22,32 @@ def test_batch_is_divided():
     assert per_process.train_dataloader.batch_size == 4
 
 
-def test_total_batch_by_option(tmp_path):
-    cfg = load_config(str(write_config(tmp_path)), {'total_batch_size': 6})
-    divide_batch(cfg, 2)
-    assert cfg.train_dataloader.batch_size == 3
-
-
 def test_world_size(monkeypatch):
     monkeypatch.setenv('WORLD_SIZE', '3')
     monkeypatch.setenv('SLURM_NTASKS', '5')
     assert [world_size(launcher) for launcher in ('none', 'pytorch', 'slurm')] == [1, 3, 5]
 
 
-def test_launchers_that_cannot_work(monkeypatch, tmp_path):
+def test_gpus_and_slurm_are_left_to_mmengine(monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    monkeypatch.setenv('RANK', '0')
+    cfg = Config(dict(model=dict()))
+    prepare_launch(cfg, 'pytorch')
+    assert cfg.launcher == 'pytorch' and 'model_wrapper_cfg' not in cfg
+
+
+def test_launchers_that_cannot_work(monkeypatch):
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     monkeypatch.delenv('RANK', raising=False)
-    with pytest.raises(InputError, match='torchrun'):
+    monkeypatch.setenv('LOCAL_RANK', '0')
+    with pytest.raises(InputError, match=r'torchrun, as tools/dist_train\.sh'):
         prepare_launch(Config(), 'pytorch')
     with pytest.raises(InputError, match='needs GPUs'):
         prepare_launch(Config(), 'slurm')
-    message = error_of(run_tool('train.py', write_config(tmp_path), '--launcher', 'pytorch', succeeds=False))
-    assert 'dist_train.sh' in message
+
+
+@pytest.mark.parametrize(('variable', 'expected'), [(None, '3'), ('1', '1')])
+def test_the_launchers_word_for_the_local_rank_counts(monkeypatch, variable, expected):
+    monkeypatch.setattr(os, 'environ', {} if variable is None else dict(LOCAL_RANK=variable))
+    prepare_launch(Config(), 'none', local_rank=3)
+    assert os.environ['LOCAL_RANK'] == expected

@@ -10,7 +10,6 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import CheckpointLoader
 
-from mmseg_vittm.commands.options import run
 from mmseg_vittm.engine.atomic_files import remove_temporaries, write_atomically
 from mmseg_vittm.errors import CheckpointError
 from mmseg_vittm.weights.whole_model import read_checkpoint
@@ -37,7 +36,7 @@ def test_a_failed_write_leaves_the_earlier_file(tmp_path, monkeypatch, call, num
     def fail(*arguments):
         raise OSError(number, os.strerror(number))
     monkeypatch.setattr(os, call, fail)
-    with pytest.raises(CheckpointError, match=f'iter_2.pth: not saved.*{os.strerror(number)}.*--resume') as caught:
+    with pytest.raises(CheckpointError, match=f'iter_2.pth: not saved.*{os.strerror(number)}.*resume=True') as caught:
         write_atomically(path, b'later')
     assert '\n' not in str(caught.value)
     assert path.read_bytes() == b'earlier' and list(tmp_path.iterdir()) == [path]
@@ -76,19 +75,6 @@ def test_an_unwritable_folder_is_one_line(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(CheckpointError, match='not saved'):
         write_atomically(tmp_path / 'file' / 'iter_2.pth', b'x')
-
-
-def test_full_disk_elsewhere_is_one_line(capsys):
-    def main():
-        raise OSError(errno.ENOSPC, 'No space left on device', 'scalars.json')
-    with pytest.raises(SystemExit, match='2'):
-        run(main)
-    assert capsys.readouterr().err.startswith('error: scalars.json: could not be written (No space left on device)')
-
-    def other():
-        raise OSError(errno.EPERM, 'not ours')
-    with pytest.raises(OSError, match='not ours'):
-        run(other)
 
 
 def test_full_disk(tmp_path):

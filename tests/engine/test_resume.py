@@ -1,16 +1,12 @@
 """Resuming: the same losses bit for bit, from the newest checkpoint that is whole."""
 import shutil
-import time
-from itertools import islice
 
 import pytest
 import torch
 from forked_runs import assert_same_state, recorded, start, train, write_random_config
-from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.dataset import BaseDataset
 
-from mmseg_vittm.engine import data_position
-from mmseg_vittm.engine.hooks.data_position_hook import SampleBatches, endless_order
-from mmseg_vittm.engine.resume import checkpoints_in, why_not_resumable
+from mmseg_vittm.engine.resume import checkpoints_in, set_aside_earlier_run, why_not_resumable
 from mmseg_vittm.weights.whole_model import read_checkpoint
 
 HALF = ('--cfg-options', 'train_cfg.max_iters=6')
@@ -174,17 +170,13 @@ def test_two_processes_end_together_where_nothing_is_to_resume(config, tmp_path)
     assert run.wait(60) == [2, 2] and 'no whole checkpoint' in run.output(0)
 
 
-def test_resume_takes_no_config_for_its_word(config, tmp_path, monkeypatch):
-    monkeypatch.setattr('sys.argv', ['train.py', '--resume', str(config)])
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    from tiny_models import ROOT
-    spec = spec_from_file_location('train_tool', ROOT / 'tools' / 'train.py')
-    tool = module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    monkeypatch.setenv('LOCAL_RANK', '0')
-    args = tool.parse_args()
-    assert args.config == str(config) and args.resume == 'newest'
+def test_a_new_run_keeps_the_earlier_checkpoints(tmp_path):
+    for name in ('iter_2.pth', 'best_mIoU_iter_2.pth', 'last_checkpoint', 'notes.txt'):
+        (tmp_path / name).write_text(name)
+    aside = set_aside_earlier_run(str(tmp_path))
+    assert sorted(path.name for path in aside.iterdir()) == ['best_mIoU_iter_2.pth', 'iter_2.pth', 'last_checkpoint']
+    assert (aside / 'iter_2.pth').read_text() == 'iter_2.pth' and (tmp_path / 'notes.txt').is_file()
+    assert set_aside_earlier_run(str(tmp_path)) is None
 
 
 def test_newest_is_by_number(tmp_path):
@@ -194,53 +186,22 @@ def test_newest_is_by_number(tmp_path):
         'iter_10.pth', 'iter_9.pth', 'iter_2.pth']
 
 
-@pytest.mark.parametrize('kind', [InfiniteSampler, DefaultSampler])
-@pytest.mark.parametrize('shuffle', [True, False])
-def test_the_stream_is_mmengines(kind, shuffle):
-    sampler = kind(range(7), shuffle=shuffle, seed=3)
-    stock = iter(kind(range(7), shuffle=shuffle, seed=3))
-    expected = list(islice(stock, 7 if kind is DefaultSampler else 30))
-    whole = list(islice(endless_order(sampler, 3, 0), 30))
-    assert whole[:len(expected)] == expected
-    for start_at in (1, 6, 7, 20):
-        assert list(islice(endless_order(sampler, 3, start_at), 10)) == whole[start_at:start_at + 10]
-
-
-@pytest.mark.parametrize('size', [1, 3, 7, 16])
-def test_processes_share_one_stream(size, monkeypatch):
-    def batches(world_size, batch_size, start_at, number):
-        drawn = []
-        for rank in range(world_size):
-            monkeypatch.setattr(data_position, 'get_dist_info', lambda rank=rank: (rank, world_size))
-            source = iter(SampleBatches(InfiniteSampler(range(size), seed=5), 5, batch_size, start_at))
-            drawn.append(list(islice(source, number)))
-        return [sorted(sum((mine[step] for mine in drawn), [])) for step in range(number)]
-    alone = batches(1, 8, 0, 6)
-    assert [number for batch in alone for number, _ in batch] == list(range(48))
-    assert batches(2, 4, 0, 6) == batches(4, 2, 0, 6) == batches(8, 1, 0, 6) == alone
-    assert batches(4, 2, 24, 3) == alone[3:]
-
-
-def test_skipping_80_000_iterations_is_quick():
-    """ADE20K's 20,210 images, batch 16: the batches of iteration 80,000 without those before."""
-    began = time.perf_counter()
-    first = next(iter(SampleBatches(InfiniteSampler(range(20210), seed=0), 0, 16, 80000 * 16)))
-    assert time.perf_counter() - began < 2.5
-    stock = islice(InfiniteSampler(range(20210), seed=0), 80000 * 16, 80001 * 16)
-    assert [index for _, index in first] == list(stock)
-
-
 def test_resuming_at_80_000_loads_nothing_of_what_came_before(config, work):
-    seconds = []
-    for iteration in (6, 80000):
-        checkpoint = read_checkpoint(str(work / 'iter_6.pth'))
-        checkpoint['meta']['iter'] = iteration
-        checkpoint['data_position']['samples'] = 4 * iteration
-        shutil.rmtree(work / 'again', ignore_errors=True)
-        (work / 'again').mkdir()
-        torch.save(checkpoint, work / 'again' / f'iter_{iteration}.pth')
-        began = time.perf_counter()
-        train(config, work / 'again', '--resume', '--cfg-options', f'train_cfg.max_iters={iteration + 1}')
-        seconds.append(time.perf_counter() - began)
-        assert list(recorded(work / 'again')) == [iteration + 1]
-    assert seconds[1] - seconds[0] < 5
+    checkpoint = read_checkpoint(str(work / 'iter_6.pth'))
+    checkpoint['meta']['iter'] = 80000
+    checkpoint['data_position']['samples'] = 4 * 80000
+    (work / 'again').mkdir()
+    torch.save(checkpoint, work / 'again' / 'iter_80000.pth')
+    loaded = work / 'loaded.txt'
+
+    def note_what_is_loaded(rank):
+        prepare = BaseDataset.prepare_data
+
+        def prepare_and_note(dataset, index):
+            with open(loaded, 'a') as file:
+                file.write('validation\n' if dataset.test_mode else 'training\n')
+            return prepare(dataset, index)
+        BaseDataset.prepare_data = prepare_and_note
+    train(config, work / 'again', '--resume', '--cfg-options', 'train_cfg.max_iters=80001', before=note_what_is_loaded)
+    assert list(recorded(work / 'again')) == [80001]
+    assert loaded.read_text().splitlines().count('training') == 4  # a batch

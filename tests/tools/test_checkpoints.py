@@ -2,32 +2,28 @@
 import pytest
 import torch
 from malicious_files import attacks, code_in_configs, save_as
-from mmengine.logging import MMLogger
 from PIL import Image
 from tool_inside import error_inside, run_inside
-from tool_runs import run_tool, write_config
 
 from mmseg_vittm import trust_checkpoints
+from mmseg_vittm.weights.convert import convert_checkpoint
 
 
 @pytest.fixture(scope='module')
-def run(tmp_path_factory):
-    """A finished training run: its config, work dir, checkpoint as .pth and .safetensors, and a photo."""
+def run(trained, tmp_path_factory):
+    """A finished training run: its config, a checkpoint before its end as .pth and .safetensors, and a photo."""
     folder = tmp_path_factory.mktemp('run')
-    config = write_config(folder)
-    run_tool('train.py', config, '--work-dir', folder / 'work', '--cfg-options', 'train_cfg.max_iters=2',
-             'train_cfg.val_interval=2')
-    run_tool('convert_checkpoint.py', folder / 'work' / 'iter_2.pth', folder / 'model.safetensors')
+    checkpoint = trained.work_dir / 'iter_2.pth'
+    convert_checkpoint(str(checkpoint), str(folder / 'model.safetensors'))
     Image.new('RGB', (80, 64)).save(folder / 'photo.png')
-    return dict(config=config, folder=folder, checkpoint=folder / 'work' / 'iter_2.pth',
-                safetensors=folder / 'model.safetensors', photo=folder / 'photo.png')
+    return dict(config=trained.config, checkpoint=checkpoint, safetensors=folder / 'model.safetensors',
+                photo=folder / 'photo.png')
 
 
 @pytest.fixture
-def warnings_logged(monkeypatch) -> list[str]:
-    lines = []
-    monkeypatch.setattr(MMLogger, 'warning', lambda logger, line, *_: lines.append(str(line)))
-    yield lines
+def trusts():
+    """Puts the process's trust in checkpoints back as it was."""
+    yield
     trust_checkpoints(False)
 
 
@@ -67,21 +63,21 @@ def test_every_tool_refuses_code(name, run, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize('name', ['load_from', 'test', 'infer', 'benchmark', 'convert'])
-def test_trust_and_partial_loads_are_options(name, run, tmp_path, monkeypatch, warnings_logged):
+def test_trust_and_partial_loads_are_options(name, run, tmp_path, monkeypatch, log_lines, trusts):
     good = torch.load(run['checkpoint'], weights_only=False)
     marker = tmp_path / 'marker'
     del good['state_dict']['decode_head.cls_emb']
     path = save_as(dict(good, more=attacks(marker)['system'][0]), tmp_path / 'trusted.pth', 'zip')
     partial = [] if name == 'convert' else ['--allow-partial']
     run_inside(monkeypatch, *commands(run, path, tmp_path)[name], '--trust-checkpoint', *partial)
-    said = '\n'.join(warnings_logged)
+    said = '\n'.join(line for level, line in log_lines if level == 'WARNING')
     assert marker.exists() and f'{path} is read without protection' in said
     assert name == 'convert' or f'{path} was loaded in part. missing (1): decode_head.cls_emb' in said
 
 
 @pytest.mark.parametrize('name', ['load_from', 'pretrained', 'benchmark', 'convert'])
 def test_safetensors_wherever_a_checkpoint_goes(name, run, tmp_path, monkeypatch):
-    """Beside test.py and infer.py, which test_tools.py has read them."""
+    """Beside test.py, which test_test.py has read them."""
     options = ['--cfg-options', 'train_cfg.max_iters=1', 'train_cfg.val_interval=1'] if name == 'pretrained' else []
     run_inside(monkeypatch, *commands(run, run['safetensors'], tmp_path)[name], *options)
 
@@ -109,8 +105,8 @@ def test_what_does_not_fit_is_an_error_of_every_tool(name, run, tmp_path, monkey
         assert str(path) in message and words in message, message
 
 
-def test_resume_of_our_own(run, tmp_path):
+def test_resume_of_our_own(run, tmp_path, monkeypatch, log_lines):
     """What the tools write is read without any flag, and goes on."""
-    done = run_tool(*commands(run, run['checkpoint'], tmp_path)['resume'], 'train_cfg.max_iters=3',
-                    'train_cfg.val_interval=3')
-    assert 'resumed epoch: 0, iter: 2' in done.stdout + done.stderr
+    run_inside(monkeypatch, *commands(run, run['checkpoint'], tmp_path)['resume'], 'train_cfg.max_iters=3',
+               'train_cfg.val_interval=3')
+    assert ('INFO', 'resumed epoch: 0, iter: 2') in log_lines

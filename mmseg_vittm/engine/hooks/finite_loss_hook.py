@@ -47,7 +47,7 @@ class FiniteLossHook(Hook):
         raise TrainingError(
             f'the loss is {loss.item():.4g} at iteration {runner.iter + 1}, {learning_rates(runner)}'
             + f' ({terms})' * bool(terms) + f'; files of the batch: {"; ".join(where)}. The newest checkpoint was '
-            'saved before: look at these files, or go on with --resume and a smaller learning rate')
+            'saved before: look at these files, or go on with resume=True and a smaller learning rate')
 
     def prepare_checkpoint(self, runner: Runner) -> None:
         """Checks the weights in every process; `AtomicCheckpointHook` calls it.
@@ -61,7 +61,8 @@ class FiniteLossHook(Hook):
             raise TrainingError(
                 f'{len(bad)} parameters, {bad[0]} first, are not finite after iteration {iteration}, '
                 f'{learning_rates(runner)}; files of the batch: {", ".join(self._names)}. They are not saved, the '
-                'newest checkpoint is a good one: look at the files, or --resume with a smaller learning rate')
+                'newest checkpoint is a good one: look at the files, or go on with resume=True and a smaller learning '
+                'rate')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Checks the weights where another hook saves; see `prepare_checkpoint`."""

@@ -1,0 +1,82 @@
+"""A config made ready for its job, training or a test, before the Runner is built from it."""
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..datasets.listing import datasets_of
+from ..engine.amp import use_amp
+from ..engine.runner import WHERE_TO_RESUME
+from ..errors import InputError
+from .configs import check_data
+
+
+def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str | None = None, amp: bool = False,
+                     resume: bool | str = False) -> None:
+    """Sets a config up for training.
+
+    Args:
+        cfg: The config, of `load_config`.
+        work_dir: Folder for logs and checkpoints; see `set_work_dir`.
+        pretrained: File of backbone weights to start from, in place of the config's.
+        amp: Mixed precision; see `use_amp`.
+        resume: See `StrictRunner`. False leaves it to the config.
+
+    Raises:
+        InputError: Data is missing, or there is nothing to resume from.
+    """
+    check_data(cfg, ('train_dataloader', *['val_dataloader'] * bool(cfg.get('val_cfg'))))
+    set_work_dir(cfg, work_dir)
+    if pretrained:
+        cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=pretrained)
+    if amp:
+        use_amp(cfg)
+    if resume:
+        cfg.resume = resume
+    folder, load_from = Path(cfg.work_dir), cfg.get('load_from')
+    if cfg.get('resume') is True and load_from is None and not folder.is_dir():
+        raise InputError(f'{folder}: no such work dir; {WHERE_TO_RESUME}')
+    if not cfg.get('resume') and load_from is not None and Path(load_from).parent.resolve() == folder.resolve():
+        raise InputError(f'{load_from}: the checkpoints in {folder} are moved to a subfolder by a run that begins '
+                         'there; give another work_dir=DIR, or resume=True to go on with the earlier run')
+
+
+def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtype: str = 'fp32', compile: bool = False,
+                 tta: bool = False, out: str | None = None, show_dir: str | None = None) -> None:
+    """Sets a config up for scoring a checkpoint on its test split, through the fast path.
+
+    Args:
+        cfg: The config, of `load_config`.
+        checkpoint: The file of the whole model.
+        work_dir: Folder for logs; see `set_work_dir`.
+        dtype: See `FastInferenceHook`.
+        compile: See `FastInferenceHook`.
+        tta: Test-time augmentation, by the config's `tta_pipeline` and `tta_model`.
+        out: Folder for every prediction as a PNG of labels, or None.
+        show_dir: Folder for a picture of every image, or None.
+
+    Raises:
+        InputError: Data is missing, or the config has no test-time augmentation.
+    """
+    check_data(cfg, ('test_dataloader',))
+    set_work_dir(cfg, work_dir)
+    cfg.load_from, cfg.resume = checkpoint, False
+    # A saved `state_dict` is the average already; swapping it in again would test a fresh copy of the model.
+    hooks = [hook for hook in cfg.get('custom_hooks') or [] if hook.get('type') != 'EMAHook']
+    hooks.append(dict(type='FastInferenceHook', dtype=dtype, compile=compile))
+    if show_dir:
+        hooks.append(dict(type='PictureHook', show_dir=show_dir))
+    cfg.custom_hooks = hooks
+    if out:
+        cfg.test_evaluator.update(output_dir=out, keep_results=True)
+    if tta:
+        if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
+            raise InputError(f'tta=True: {cfg.filename} has no tta_pipeline and tta_model')
+        for dataset in datasets_of(cfg.test_dataloader):
+            dataset.pipeline = cfg.tta_pipeline
+        cfg.tta_model.module = cfg.model
+        cfg.model = cfg.tta_model
+
+
+def set_work_dir(cfg: Config, work_dir: str | None = None) -> None:
+    """Sets a config's work dir: the given one, its own, or `work_dirs/NAME`, by the name of the config's file."""
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(cfg.filename).stem)
