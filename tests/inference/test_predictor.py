@@ -24,7 +24,7 @@ from mmseg_vittm import Prediction, Predictor, optimize
 from mmseg_vittm.commands.segment_files import segment_files
 from mmseg_vittm.errors import InputError
 from mmseg_vittm.inference.predictor import BATCHES_AHEAD
-from mmseg_vittm.inference.windows import axis_operator
+from mmseg_vittm.inference.windows import resampling_matrix
 from mmseg_vittm.vittm.streams import PositionEmbedding, resample_positions
 
 MODES = dict(slide=dict(mode='slide', crop_size=(64, 64), stride=(48, 48)), whole=dict(mode='whole'))
@@ -387,7 +387,7 @@ def test_four_threads_give_the_labels_of_one(build, mode, fast):
                    for got, one in zip(labels, expected, strict=True))
 
 
-    assert axis_operator.cache_info().currsize <= axis_operator.cache_info().maxsize
+    assert resampling_matrix.cache_info().currsize <= resampling_matrix.cache_info().maxsize
     kept = [module._kept for module in model.modules() if isinstance(module, PositionEmbedding)]
     assert kept and all(len(embeddings) <= PositionEmbedding.KEPT for embeddings in kept)
 
