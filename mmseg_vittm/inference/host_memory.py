@@ -16,6 +16,7 @@ import torch
 MIB = 2**20
 STATM, STATUS, CLEAR_REFS = (Path('/proc/self') / name for name in ('statm', 'status', 'clear_refs'))
 MOST = 2**31 - 1
+FOLLOWS = 0.01  # how far what is usual goes towards what is, at every batch
 THRESHOLDS = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
 
 _keeps = threading.Event()
@@ -70,29 +71,36 @@ def keep_freed() -> bool:
 class Trimmer:
     """Keeps resident memory of a process that serves from growing by what is free, at a bounded cost.
 
-    glibc takes tensors of up to 32 MiB from its heap, and keeps there what they leave, in pieces that those of images
-    of other sizes do not fit. With images of 200 sizes these pieces come to some 200 MiB.
+    glibc takes tensors of up to 32 MiB from its heap and keeps there what they leave. After a batch that is larger
+    than most, that is more than the next images need; it would stay, and grow with every batch that is larger still.
+
+    Called after every batch, it trims where resident memory is more than it usually is by the slack. What is usual
+    follows slowly, so that a process which needs more in earnest is not trimmed for ever.
 
     Args:
-        slack: MiB that resident memory may grow by before what is free is given back.
-        share: Of the time, that trimming may take.
+        slack: In MiB.
+        share: Of the time, that trimming may take at most.
     """
 
-    def __init__(self, slack: float = 24, share: float = 0.01):
+    def __init__(self, slack: float = 16, share: float = 0.01):
         self.slack, self.share = slack, share
-        self._least, self._next = resident(), 0.0
+        self._usual: float | None = None
+        self._next = 0.0  # when the last trim has paid for itself
         self._turn = threading.Lock()
 
     def __call__(self) -> None:
-        """Trims, where memory has grown by more than the slack and the last trim is long enough ago for its cost."""
-        start = time.monotonic()
-        if start < self._next or self._least is None or _keeps.is_set() or not self._turn.acquire(blocking=False):
+        """Trims, where that is due."""
+        now, start = resident(), time.monotonic()
+        if now is None or _keeps.is_set() or not self._turn.acquire(blocking=False):
             return
         try:
-            if resident() > self._least + self.slack:
+            most = (now if self._usual is None else self._usual) + self.slack
+            if now > most and start >= self._next:
                 trim()
-                self._least, end = resident(), time.monotonic()
+                end = time.monotonic()
                 self._next = end + (end - start) / self.share
+            usual = most - self.slack
+            self._usual = usual + FOLLOWS * (min(now, most) - usual)
         finally:
             self._turn.release()
 
