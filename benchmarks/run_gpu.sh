@@ -8,6 +8,7 @@ set -euo pipefail
 DEVICE=cuda
 source "$(dirname "${BASH_SOURCE[0]}")/measure.sh"
 
+"$PYTHON" benchmarks/check_triton.py || true # says what to do with the kernel, which is off in what follows
 images=${IMAGES:-60}
 fast=(--segmentor EncoderDecoder SlideSegmentor:bf16 SlideSegmentor:tf32:compile SlideSegmentor:bf16:compile)
 all=("${configs[@]}")

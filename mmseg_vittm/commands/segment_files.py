@@ -1,87 +1,15 @@
 """Segmenting files: images, folders and videos to overlays and label maps."""
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 from mmengine.logging import MMLogger
-from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
 from ..errors import InputError
-from ..inference.predictor import Prediction, Predictor
-
-IMAGES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'}
-VIDEOS = {'.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v'}
-
-
-def list_media(path: str) -> list[Path]:
-    """Returns the file, or the images and videos of the folder, sorted.
-
-    Raises:
-        InputError: It does not exist, is of no known kind, or the folder has none.
-    """
-    root = Path(path)
-    if root.is_dir():
-        files = sorted(file for file in root.iterdir() if file.suffix.lower() in IMAGES | VIDEOS)
-        if not files:
-            raise InputError(f'{root}: no images or videos in this folder ({", ".join(sorted(IMAGES | VIDEOS))})')
-        return files
-    if not root.is_file():
-        raise InputError(f'{root}: no such file or folder')
-    if root.suffix.lower() not in IMAGES | VIDEOS:
-        raise InputError(f'{root}: not an image or a video by its ending; known are '
-                         f'{", ".join(sorted(IMAGES | VIDEOS))}')
-    return [root]
-
-
-def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """Yields a video's frames, (H, W, 3) uint8 BGR."""
-    video = cv2.VideoCapture(str(path))
-    try:
-        while True:
-            there, frame = video.read()
-            if not there:
-                return
-            yield frame
-    finally:
-        video.release()
-
-
-class Writer:
-    """Writes overlays and labels, never over what is there.
-
-    Args:
-        out: The folder that gets `overlays/` and `labels/`.
-        opacity: Weight of the labels' colours in overlays, 0 to 1.
-        overwrite: Replace files that are there.
-    """
-
-    def __init__(self, out: str, opacity: float, overwrite: bool):
-        self.overlays, self.labels = Path(out) / 'overlays', Path(out) / 'labels'
-        self.opacity, self.overwrite = opacity, overwrite
-
-    def claim(self, path: Path) -> Path:
-        """Makes a path's folder and returns the path.
-
-        Raises:
-            InputError: The file is there, and overwriting was not asked for.
-        """
-        if path.exists() and not self.overwrite:
-            raise InputError(f'{path} is there already; give another -o DIR, or --overwrite')
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def image(self, name: str, prediction: Prediction) -> None:
-        """Writes an image's overlay, with a legend of the classes seen, and its labels."""
-        picture = prediction.overlay(self.opacity, legend=True)
-        Image.fromarray(picture).save(self.claim(self.overlays / f'{name}.png'))
-        self.label(self.labels / f'{name}.png', prediction.labels)
-
-    def label(self, path: Path, labels: np.ndarray) -> None:
-        """Writes labels (H, W) as a PNG of class indices, 16-bit where there are more than 256 classes."""
-        Image.fromarray(labels).save(self.claim(path))
+from ..inference.predictor import Predictor
+from .media import VIDEOS, Writer, list_media, read_frames
 
 
 def segment_files(model: nn.Module, path: str, out: str, opacity: float = 0.5, overwrite: bool = False,
@@ -89,7 +17,7 @@ def segment_files(model: nn.Module, path: str, out: str, opacity: float = 0.5, o
     """Segments an image, a video, or the images and videos of a folder, with a progress bar.
 
     Args:
-        model: A segmentor of `loading.load_model`.
+        model: A segmentor of `mmseg_vittm.load_model`.
         path: The file or folder.
         out: The folder that gets `overlays/` and `labels/`, named after the inputs.
         opacity: Weight of the labels' colours in overlays, 0 to 1.
@@ -145,7 +73,7 @@ def _segment_video(predictor: Predictor, file: Path, overlay: Path, labels: Path
     sink, number = None, 0
     task = progress.add_task(overlay.stem, total=count if count > 0 else None)
     try:
-        for number, result in enumerate(predictor(_frames_of(file), 'return'), 1):
+        for number, result in enumerate(predictor(read_frames(file), 'return'), 1):
             if isinstance(result, InputError):
                 raise InputError(f'{file}: frame {number}: {result}')
             if sink is None:
@@ -161,16 +89,3 @@ def _segment_video(predictor: Predictor, file: Path, overlay: Path, labels: Path
     if number < count:  # some kinds of file only estimate it
         MMLogger.get_current_instance().warning(f'{file}: {number} frames could be read where its header has {count}; '
                                                 'it may be truncated')
-
-
-def _frames_of(file: Path) -> Iterator[np.ndarray]:
-    """Yields a video's frames.
-
-    Raises:
-        InputError: There are none.
-    """
-    frame = None
-    for frame in read_frames(file):
-        yield frame
-    if frame is None:
-        raise InputError(f'{file}: no frame could be read from this video')

@@ -1,6 +1,7 @@
-"""optimize: a segmentor made ready for inference, in fewer and larger operations, in half precision, compiled."""
+"""optimize: a segmentor made ready for inference: attention fused, in half precision, compiled."""
 import contextlib
 import itertools
+import textwrap
 import threading
 from collections.abc import Callable
 
@@ -8,9 +9,9 @@ import torch
 from mmengine.logging import MMLogger
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from .fused_attention import fuse_self_attention
-from .precision import cast_products, check_dtype, computing_in
+from .precision import cast_matmuls, check_dtype, computing_in
 from .slide_segmentor import SlideSegmentor
 
 MOST_COMPILED = 8  # numbers of windows: powers of two up to 128
@@ -22,7 +23,7 @@ _turn = threading.RLock()
 def optimize(model: SlideSegmentor, dtype: str = 'fp32', compile: bool | dict = False) -> SlideSegmentor:
     """Makes a segmentor ready for inference, in place: it cannot be trained afterwards.
 
-    Attention in the decode head runs fused, weights are stored in the type that they are used in. Names of weights
+    Attention in the decode head runs fused, and weights are stored in the type that they are used in. Names of weights
     stay, so that checkpoints still load.
 
     With `compile`, backbone, neck and head become one graph per number of windows: 1, 2, 4, ... up to
@@ -55,7 +56,7 @@ def optimize(model: SlideSegmentor, dtype: str = 'fp32', compile: bool | dict = 
     model.eval()
     for part in (model.backbone, getattr(model, 'neck', None), model.decode_head):
         if part is not None:
-            cast_products(part, dtype)
+            cast_matmuls(part, dtype)
             fuse_self_attention(part)
     model.network = FastNetwork(model, dtype, dict(mode='reduce-overhead') if compile is True else compile or None)
     return model
@@ -137,7 +138,7 @@ class FastNetwork:
             for _ in range(3 if windows.is_cuda else 1):  # a CUDA graph is recorded by the second call
                 logits = self._step(run, windows)
         except Exception as error:  # a compiler, a driver or the model may be what fails
-            reason = f'{type(error).__name__}: {error}'.strip().split('\n')[0]
+            reason = textwrap.shorten(one_line(error), 300, placeholder=' ...')  # compilers tell pages
             raise InputError(f'PyTorch cannot compile this model here ({reason}); leave out compile, or install what '
                              'it misses: on a CPU a C++ compiler (g++), on a GPU Triton') from error
         self._compiled[count] = run

@@ -7,7 +7,7 @@ from torch import nn
 
 from ..errors import InputError
 
-# TF32 is float32 whose matrix products and convolutions round their inputs to 10 bits of mantissa.
+# TF32 is float32 whose matmuls and convolutions round their inputs to 10 bits of mantissa.
 DTYPES = {'fp32': torch.float32, 'tf32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
@@ -42,7 +42,7 @@ def computing_in(dtype: str, device: torch.device) -> Iterator[None]:
             flag.allow_tf32 = value
 
 
-def cast_products(model: nn.Module, dtype: str) -> None:
+def cast_matmuls(model: nn.Module, dtype: str) -> None:
     """Stores the weights of linear layers, convolutions and attention in `dtype`, as autocast would at every call.
 
     Norms, position embeddings and other parameters stay in float32, so that results are autocast's.

@@ -9,13 +9,11 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..stack import MODELS
-from .host_memory import Heap
-from .windows import axis_operator, window_labels, window_logits, window_starts
+from .windows import resampling_matrix, window_labels, window_logits, window_starts
 
 # Pixels that go through the network together unless `test_cfg.window_batch` says how many windows do.
 PIXELS_TOGETHER = {'cpu': 4 * 512**2, 'cuda': 32 * 512**2}
 Size = tuple[int, int]
-_heap = Heap()
 
 
 @MODELS.register_module()
@@ -24,8 +22,8 @@ class SlideSegmentor(EncoderDecoder):
 
     What follows the head, upsampling, adding overlapping windows, dividing, removing padding, undoing a flip and
     resizing to the original size, is linear and separable, so it is two small matrices per image
-    (`ops.axis_operator`), and labels are computed a stripe of rows at a time. Windows of an image, and of a batch, go
-    through the network together. Labels differ from EncoderDecoder's where two logits are equal to rounding.
+    (`windows.resampling_matrix`), and labels are computed a stripe of rows at a time. Windows of an image, and of a
+    batch, go through the network together. Labels differ from EncoderDecoder's where two logits are equal to rounding.
 
     Two entries of `test_cfg` on top of EncoderDecoder's:
 
@@ -58,10 +56,8 @@ class SlideSegmentor(EncoderDecoder):
             metas = [sample.metainfo for sample in data_samples]
         size, crop, starts = self._windows(tuple(inputs.shape[2:]), metas[0])
         for sample, meta, low in zip(data_samples, metas, self._low_logits(inputs, starts, crop), strict=True):
-            rows, cols = self._operators(low, size, crop, starts, meta)
+            rows, cols = self._matrices(low, size, crop, starts, meta)
             self._finish(sample, low, rows, cols)
-        if inputs.device.type == 'cpu':
-            _heap.trim()
         return data_samples
 
     def network(self, windows: Tensor) -> Tensor:
@@ -105,7 +101,7 @@ class SlideSegmentor(EncoderDecoder):
         low = torch.cat(logits).unflatten(0, (len(inputs), len(starts[0]), len(starts[1])))
         return low.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
 
-    def _operators(self, low: Tensor, size: Size, crop: Size, starts: tuple, meta: dict) -> tuple[Tensor, Tensor]:
+    def _matrices(self, low: Tensor, size: Size, crop: Size, starts: tuple, meta: dict) -> tuple[Tensor, Tensor]:
         """Returns an image's matrices, rows (H, Ky) and columns (W, Kx)."""
         left, right, top, bottom = meta.get('img_padding_size') or meta.get('padding_size') or (0, 0, 0, 0)
         flip = meta.get('flip_direction') if meta.get('flip') else None
@@ -113,7 +109,7 @@ class SlideSegmentor(EncoderDecoder):
             raise ValueError(f"flip_direction must be 'horizontal' or 'vertical', got {flip!r}")
         out = meta.get('ori_shape', size)
         cells = low.shape[1] // len(starts[0]), low.shape[2] // len(starts[1])
-        return tuple(axis_operator(cells[axis], crop[axis], starts[axis], size[axis], out[axis], *padding,
+        return tuple(resampling_matrix(cells[axis], crop[axis], starts[axis], size[axis], out[axis], *padding,
                                    flip == direction, bool(self.align_corners), low.device)
                      for axis, padding, direction in ((0, (top, bottom), 'vertical'), (1, (left, right), 'horizontal')))
 

@@ -20,7 +20,7 @@ def test_data_is_checked_before_anything_starts(tmp_path):
     inner = tmp_path / 'ADEChallengeData2016'
     for folder in ('images', 'annotations'):
         (inner / folder / 'training').mkdir(parents=True)
-    with pytest.raises(InputError, match='Did you mean --data-root .*ADEChallengeData2016'):
+    with pytest.raises(InputError, match='Did you mean data_root=.*ADEChallengeData2016'):
         check_data(ade20k(tmp_path), ('train_dataloader',))
     (inner / 'images' / 'training' / 'a.jpg').touch()
     with pytest.raises(InputError, match='annotations/training: the folder is empty'):

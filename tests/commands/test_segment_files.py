@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg.registry import MODELS
 from PIL import Image
-from tool_runs import run_tool, write_config
+from tool_runs import error_of, run_tool, write_config
 
 from mmseg_vittm.commands.segment_files import segment_files
 from mmseg_vittm.errors import CheckpointError, InputError
@@ -64,7 +64,7 @@ def test_folder(model, photos, tmp_path, capsys):
 
 def test_nothing_is_overwritten(model, photos, tmp_path):
     segment_files(model, str(photos / 'b.jpg'), str(tmp_path))
-    with pytest.raises(InputError, match='b.png is there already'):
+    with pytest.raises(InputError, match='b.png: there already; .* overwrite=True'):
         segment_files(model, str(photos / 'b.jpg'), str(tmp_path))
     segment_files(model, str(photos / 'b.jpg'), str(tmp_path), overwrite=True)
 
@@ -96,6 +96,36 @@ def test_video(model, tmp_path):
 def test_command_line(model_files, photos, tmp_path):
     done = run_tool('infer.py', *model_files, photos / 'b.jpg', '-o', tmp_path / 'out', '--device', 'cpu')
     assert (tmp_path / 'out' / 'overlays' / 'b.png').is_file() and 'ETA' in done.stdout
+
+
+def test_keep_going(model, photos, tmp_path):
+    folder, picture = tmp_path / 'mixed', photos / 'a.png'
+    folder.mkdir()
+    for n in (1, 3, 5):
+        (folder / f'{n}.png').write_bytes(picture.read_bytes())
+    (folder / '2.png').write_bytes(picture.read_bytes()[:80])
+    (folder / '4.jpg').touch()
+    (folder / '6.mp4').write_text('no video')
+    with pytest.raises(InputError, match='2.png'):
+        segment_files(model, str(folder), str(tmp_path / 'stopped'))
+    with pytest.raises(InputError) as caught:
+        segment_files(model, str(folder), str(tmp_path / 'out'), keep_going=True)
+    assert str(caught.value).startswith('3 of 6 inputs failed')
+    assert all(name in str(caught.value) for name in ('2.png', '4.jpg', '6.mp4'))
+    assert sorted(path.name for path in (tmp_path / 'out' / 'labels').iterdir()) == ['1.png', '3.png', '5.png']
+    with pytest.raises(InputError, match='1 of 1 inputs failed'):
+        segment_files(model, str(folder / '6.mp4'), str(tmp_path / 'out'), overwrite=True, keep_going=True)
+
+
+def test_keep_going_from_the_command_line(model_files, photos, tmp_path):
+    (photos / 'bad.png').write_text('no picture')
+    done = run_tool('infer.py', *model_files, photos, '-o', tmp_path / 'out', '--device', 'cpu', '--keep-going',
+                    succeeds=False)
+    assert 'bad.png' in error_of(done) and '1 of 4' in error_of(done)
+    assert (tmp_path / 'out' / 'labels' / 'b.png').is_file()
+    done = run_tool('infer.py', *model_files, photos / 'b.jpg', '-o', tmp_path / 'out', '--device', 'cpu',
+                    succeeds=False)
+    assert 'b.png: there already' in error_of(done) and error_of(done).endswith('--overwrite')
 
 
 @pytest.mark.slow

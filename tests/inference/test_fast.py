@@ -11,7 +11,6 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from tiny_models import ROOT, images
 from torch._dynamo.utils import counters
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmseg_vittm import optimize
 from mmseg_vittm.errors import InputError
@@ -19,7 +18,6 @@ from mmseg_vittm.inference.fast import FastNetwork, is_optimizable, optimize_if_
 from mmseg_vittm.inference.fused_attention import fuse_self_attention
 from mmseg_vittm.inference.precision import DTYPES, check_dtype, computing_in
 from mmseg_vittm.vittm import HEADS
-from mmseg_vittm.vittm.shared_input import SharedInput
 
 CPU = torch.device('cpu')
 CROP = (56, 56)
@@ -102,33 +100,6 @@ def test_copies_are_models_of_their_own():
     assert torch.equal(labels(fast, images()), before)
     copied.load_state_dict(fast.state_dict())
     assert torch.equal(labels(copied, images()), before)
-
-
-def test_shared_input_is_one_product():
-    torch.manual_seed(0)
-    layers = torch.nn.Linear(12, 4), torch.nn.Linear(12, 9)
-    shared, tokens = SharedInput(*layers), torch.randn(2, 5, 12)
-    expected = [layer(tokens).detach() for layer in layers]
-    shared.join()
-    assert not list(shared.parameters()) and not shared.state_dict()
-
-    class Products(TorchDispatchMode):
-        count = 0
-
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            self.count += func._overloadpacket in (torch.ops.aten.addmm, torch.ops.aten.mm)
-            return func(*args, **(kwargs or {}))
-
-    with torch.no_grad(), Products() as products:
-        torch.testing.assert_close(list(shared(tokens)), expected)
-    assert products.count == 1
-    owner = torch.nn.Sequential(*layers, shared).double()
-    torch.testing.assert_close(list(shared(tokens.double())), [out.double() for out in expected])
-    twin = copy.deepcopy(owner)
-    for model in (owner, twin):  # a weight is still a part of the matrix after a move and a copy
-        with torch.no_grad():
-            model[0].weight.fill_(2.0)
-        assert model[2].weight[:4].eq(2.0).all() and model[2].weight.dtype == torch.float64
 
 
 @pytest.mark.parametrize('bias', [True, False])
@@ -251,7 +222,7 @@ def test_a_compiler_that_fails_is_told():
 
 @pytest.mark.parametrize('dtype,kind', [('bf16', torch.bfloat16), ('fp16', torch.float16)])
 def test_half_precision_is_autocasts(dtype, kind):
-    """Weights of products are stored in half precision, and nothing else changes from autocast."""
+    """Weights of matmuls are stored in half precision, and nothing else changes from autocast."""
     plain = segmentor()
     fast = optimize(copy.deepcopy(plain), dtype)
     kinds = {name: weight.dtype for name, weight in fast.named_parameters()}

@@ -23,19 +23,19 @@ val_dataloader = dict(dataset=dict(
     data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'), **dataset))
 test_dataloader = val_dataloader
 """
-PRODUCTS = {torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm,
+MATMULS = {torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm,
             torch.ops.aten.convolution, torch.ops.aten._scaled_dot_product_flash_attention_for_cpu}
 
 
-class RoundedProducts(TorchDispatchMode):
-    """Rounds what goes into matrix products and convolutions to 10 bits of mantissa, as a GPU does for TF32."""
+class RoundedMatmuls(TorchDispatchMode):
+    """Rounds what goes into matmuls and convolutions to 10 bits of mantissa, as a GPU does for TF32."""
 
     def __init__(self):
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func._overloadpacket in PRODUCTS:
+        if func._overloadpacket in MATMULS:
             self.count += 1
             args = [self.rounded(arg) if isinstance(arg, torch.Tensor) and arg.dim() > 1 else arg for arg in args]
         return func(*args, **(kwargs or {}))
@@ -75,15 +75,15 @@ def test_labels_and_score(trained, tmp_path, dtype):
 
 @pytest.mark.slow
 def test_tf32(trained):
-    """TF32, which no CPU has, by rounding what goes into products."""
+    """TF32, which no CPU has, by rounding what goes into matmuls."""
     cfg = load_config(str(trained['config']))
     model = optimize(load_model(cfg, str(trained['checkpoint']), 'cpu'))
     equal = []
     for batch in Runner.build_dataloader(cfg.test_dataloader):
         with torch.no_grad():
             (exact, ) = model.test_step(copy.deepcopy(batch))
-            with RoundedProducts() as products:
+            with RoundedMatmuls() as matmuls:
                 (rounded, ) = model.test_step(batch)
-        assert products.count > 20
+        assert matmuls.count > 20
         equal.append((exact.pred_sem_seg.data == rounded.pred_sem_seg.data).float().mean().item())
     assert 0.995 <= np.mean(equal) < 1

@@ -2,10 +2,8 @@
 import copy
 import io
 import re
-import sys
 import threading
 import time
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,14 +16,12 @@ from mmengine.registry import DefaultScope
 from mmseg.apis import inference_model
 from mmseg.registry import MODELS, TRANSFORMS
 from PIL import Image
-from tool_runs import error_of, run_tool, write_config
+from tool_runs import write_config
 
 from mmseg_vittm import Prediction, Predictor, optimize
-from mmseg_vittm.commands.segment_files import segment_files
 from mmseg_vittm.errors import InputError
-from mmseg_vittm.inference.predictor import BATCHES_AHEAD
-from mmseg_vittm.inference.windows import axis_operator
-from mmseg_vittm.vittm.streams import PositionEmbedding, resample_positions
+from mmseg_vittm.inference.batch_queue import BATCHES_AHEAD
+from mmseg_vittm.inference.windows import resampling_matrix
 
 MODES = dict(slide=dict(mode='slide', crop_size=(64, 64), stride=(48, 48)), whole=dict(mode='whole'))
 
@@ -208,7 +204,7 @@ def test_generators_are_read_as_results_are_asked_for(model, batch_size):
 
 
 def test_large_images_are_not_kept(model, monkeypatch):
-    monkeypatch.setattr('mmseg_vittm.inference.predictor.PIXELS_AHEAD', 70 * 90 * 3)
+    monkeypatch.setattr('mmseg_vittm.inference.batch_queue.PIXELS_AHEAD', 70 * 90 * 3)
     given = []
     results = Predictor(model)(given.append(n) or picture(70 + n, 90) for n in range(12))
     assert all(len(given) - n <= 3 for n, _ in enumerate(results))
@@ -385,11 +381,7 @@ def test_four_threads_give_the_labels_of_one(build, mode, fast):
     for labels in in_threads(4, work):
         assert all(got.shape == one.shape and (got == one).mean() >= 0.999
                    for got, one in zip(labels, expected, strict=True))
-
-
-    assert axis_operator.cache_info().currsize <= axis_operator.cache_info().maxsize
-    kept = [module._kept for module in model.modules() if isinstance(module, PositionEmbedding)]
-    assert kept and all(len(embeddings) <= PositionEmbedding.KEPT for embeddings in kept)
+    assert resampling_matrix.cache_info().currsize <= resampling_matrix.cache_info().maxsize
 
 
 @TRANSFORMS.register_module()
@@ -407,76 +399,3 @@ def test_threads_do_not_share_what_transforms_note(build):
     predictor = Predictor(build(resize=(dict(type='NotesInItself'), )))
     shapes = in_threads(4, lambda number: predictor([picture(64, 64 + number)] * 3)[2].labels.shape)
     assert shapes == [(64, 64 + number) for number in range(4)]
-
-
-def test_kept_position_embeddings_in_threads():
-    """Four threads ask for more grids than are kept, and one puts the model into evaluation mode time and again."""
-    torch.manual_seed(0)
-    embedding = PositionEmbedding((4, 4), 8).eval()
-    grids = [(n, m) for n in range(3, 12) for m in range(3, 12)]
-    with torch.no_grad():
-        expected = {grid: resample_positions(embedding.weight, grid).flatten(1, 2) for grid in grids}
-
-    def work(number: int) -> bool:
-        order = np.random.default_rng(number)
-        with torch.no_grad():
-            for _ in range(1000):
-                grid = grids[order.integers(len(grids))]
-                if number == 4:
-                    embedding.eval()
-                elif not torch.equal(embedding(grid), expected[grid]):
-                    return False
-        return True
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        assert all(in_threads(5, work))
-    finally:
-        sys.setswitchinterval(before)
-    assert len(embedding._kept) <= PositionEmbedding.KEPT
-
-
-def test_kept_position_embeddings_that_another_thread_empties():
-    class Emptied(OrderedDict):
-        def __len__(self):  # between the look at the number and the removal of the first
-            self.clear()
-            return PositionEmbedding.KEPT + 1
-
-    embedding = PositionEmbedding((4, 4), 8).eval()
-    embedding._kept = Emptied()
-    with torch.no_grad():
-        assert embedding((5, 6)).shape == (1, 30, 8)
-
-
-def test_keep_going(model, tmp_path, caplog):
-    folder = tmp_path / 'photos'
-    folder.mkdir()
-    for n in (1, 3, 5):
-        Image.fromarray(picture(seed=n)).save(folder / f'{n}.png')
-    (folder / '2.png').write_bytes(encoded(picture())[:80])
-    (folder / '4.jpg').touch()
-    (folder / '6.mp4').write_text('no video')
-    with pytest.raises(InputError, match='2.png'):
-        segment_files(model, str(folder), str(tmp_path / 'stopped'))
-    with pytest.raises(InputError) as caught:
-        segment_files(model, str(folder), str(tmp_path / 'out'), keep_going=True)
-    assert str(caught.value).startswith('3 of 6 inputs failed')
-    assert all(name in str(caught.value) for name in ('2.png', '4.jpg', '6.mp4'))
-    assert sorted(path.name for path in (tmp_path / 'out' / 'labels').iterdir()) == ['1.png', '3.png', '5.png']
-    with pytest.raises(InputError, match='1 of 1 inputs failed'):
-        segment_files(model, str(folder / '6.mp4'), str(tmp_path / 'out'), overwrite=True, keep_going=True)
-
-
-def test_keep_going_from_the_command_line(build, tmp_path):
-    config = write_config(tmp_path)
-    cfg = Config.fromfile(config)
-    with DefaultScope.overwrite_default_scope('mmseg'):
-        state = MODELS.build(cfg.model).state_dict()
-    torch.save(dict(state_dict=state, meta={}), tmp_path / 'model.pth')
-    (tmp_path / 'photos').mkdir()
-    Image.fromarray(picture()).save(tmp_path / 'photos' / 'good.png')
-    (tmp_path / 'photos' / 'bad.png').write_text('no picture')
-    done = run_tool('infer.py', config, tmp_path / 'model.pth', tmp_path / 'photos', '-o', tmp_path / 'out', '--device',
-                    'cpu', '--keep-going', succeeds=False)
-    assert 'bad.png' in error_of(done) and '1 of 2' in error_of(done)
-    assert (tmp_path / 'out' / 'labels' / 'good.png').is_file()

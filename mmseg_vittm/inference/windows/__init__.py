@@ -1,5 +1,6 @@
 """Sliding windows to labels: operations with a readable reference and fast paths. They need PyTorch alone."""
-from .axis import axis_operator, window_starts
+from .axis import resampling_matrix, window_starts
+from .checked_kernel import use_triton
 from .labels import window_labels, window_logits
 
-__all__ = ['axis_operator', 'window_labels', 'window_logits', 'window_starts']
+__all__ = ['resampling_matrix', 'use_triton', 'window_labels', 'window_logits', 'window_starts']

@@ -26,7 +26,7 @@ def window_starts(length: int, crop: int, stride: int) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=128)
-def axis_operator(cells: int, crop: int, starts: tuple[int, ...], length: int, out: int, before: int = 0,
+def resampling_matrix(cells: int, crop: int, starts: tuple[int, ...], length: int, out: int, before: int = 0,
                   after: int = 0, flip: bool = False, align_corners: bool = False,
                   device: torch.device | None = None) -> Tensor:
     """Returns the matrix from the cells of all windows to the original image's pixels, along one axis.

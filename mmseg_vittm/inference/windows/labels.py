@@ -1,15 +1,16 @@
 """From the low-resolution logits of sliding windows to labels, without logits in the image's size.
 
-`rows` and `cols` are matrices of `window_axis.axis_operator`. `window_logits` is the readable reference;
+`rows` and `cols` are matrices of `axis.resampling_matrix`. `window_logits` is the readable reference;
 `window_labels` is its argmax over classes, a stripe of rows at a time.
 """
-from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
 
-# Logits that exist at once: on a CPU 4 MiB, which stay in its cache between the product and the argmax.
+from .checked_kernel import CheckedKernel, triton_is_on
+
+# Logits that exist at once: on a CPU 4 MiB, which stay in its cache between the matmul and the argmax.
 TILE = {'cpu': 2**20, 'cuda': 2**26}
 TILE_ROWS = 16
 
@@ -32,9 +33,8 @@ def window_logits(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     """Returns the class of the largest logit of every pixel: `window_logits(low, rows, cols).argmax(0)`.
 
-    On a GPU with Triton one kernel does it (`window_labels_triton`). Elsewhere logits exist a tile at a time: a block
-    of columns is expanded for all cells of the other axis, then a few rows of it, both from those cells alone that
-    reach the tile. Of equal logits the first class wins.
+    By `tiled_labels`; on a GPU by a Triton kernel, `labels_triton`, where `checked_kernel.use_triton` has switched it
+    on. Of equal logits the first class wins.
 
     Args:
         low: (C, Ky, Kx).
@@ -44,8 +44,16 @@ def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     Returns:
         (H, W), int64.
     """
-    if low.is_cuda and (kernel := _triton_kernel()) is not None:
-        return kernel(low, rows, cols)
+    kernel = _triton_kernel() if low.is_cuda and triton_is_on() else None
+    return tiled_labels(low, rows, cols) if kernel is None else kernel(low, rows, cols)
+
+
+def tiled_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
+    """Returns what `window_labels` does, with logits of one tile at a time.
+
+    A block of columns is expanded for all cells of the other axis, then a few rows of it, both from those cells alone
+    that reach the tile.
+    """
     classes, height, width = low.shape[0], rows.shape[0], cols.shape[0]
     cells = low.float().permute(1, 2, 0).contiguous()  # (Ky, Kx, C): the argmax is over contiguous numbers
     labels = torch.empty(height, width, dtype=torch.int64, device=low.device)
@@ -62,13 +70,13 @@ def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
 
 
 @cache
-def _triton_kernel() -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
-    """Returns the kernel's `window_labels`, or None where there is no Triton (PyTorch's CPU and Windows builds)."""
+def _triton_kernel() -> CheckedKernel | None:
+    """Returns the process's kernel, or None where there is no Triton (PyTorch's CPU and Windows builds)."""
     try:
         from . import labels_triton
     except ImportError:
         return None
-    return labels_triton.window_labels
+    return CheckedKernel(labels_triton.window_labels, tiled_labels)
 
 
 def _reached(weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,30 +35,30 @@ def _label_kernel(low, row_cells, row_weights, col_cells, col_weights, labels, c
     tl.store(labels + row * width + columns, label.to(tl.int64), mask=inside)
 
 
-def axis_taps(operator: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns which cells each pixel of an axis uses, and their weights; kept with the operator.
+def axis_taps(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns which cells each pixel of an axis uses, and their weights; kept with it.
 
     Args:
-        operator: (pixels, cells), of `window_axis.axis_operator`.
+        matrix: (pixels, cells), of `axis.resampling_matrix`.
 
     Returns:
         Cells (pixels, taps), int32, and weights (pixels, taps), float32; as many taps as the most that a pixel uses,
         rounded up to a power of two, unused ones with weight 0.
     """
-    taps = getattr(operator, '_taps', None)
+    taps = getattr(matrix, '_taps', None)
     if taps is None:
-        most = max(1, int((operator != 0).sum(dim=1).max()))
+        most = max(1, int((matrix != 0).sum(dim=1).max()))
         count = triton.next_power_of_2(most)
-        cells = operator.abs().topk(min(count, operator.shape[1])).indices
+        cells = matrix.abs().topk(min(count, matrix.shape[1])).indices
         cells = torch.nn.functional.pad(cells, (0, count - cells.shape[1]))
-        weights = operator.gather(1, cells)
+        weights = matrix.gather(1, cells)
         weights[:, most:] = 0
-        taps = operator._taps = cells.int().contiguous(), weights.contiguous()
+        taps = matrix._taps = cells.int().contiguous(), weights.contiguous()
     return taps
 
 
 def window_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
-    """Returns the labels (H, W), int64, of `window_labels.window_labels`, on a GPU.
+    """Returns the labels (H, W), int64, of `labels.window_labels`, on a GPU.
 
     Args:
         low: (C, Ky, Kx), of any floating type; sums are in float32.

@@ -1,0 +1,51 @@
+"""Prediction: what a segmentor sees in an image, and what its classes are called."""
+from dataclasses import dataclass, field
+
+import numpy as np
+from mmseg.registry import DATASETS
+from torch import nn
+
+from ..errors import InputError
+from ..visualization.pictures import add_legend, overlay
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a segmentor sees in an image.
+
+    Attributes:
+        name: The image's path, or its place in the list, such as `'images[3]'`.
+        image: The image (H, W, 3), uint8 RGB, turned as its EXIF orientation says.
+        labels: Class indices (H, W) at the image's size: uint8, or uint16 with more than 256 classes.
+        classes: Names of the classes.
+        palette: One RGB colour per class.
+    """
+    name: str
+    image: np.ndarray = field(repr=False)
+    labels: np.ndarray = field(repr=False)
+    classes: tuple[str, ...] = field(repr=False)
+    palette: tuple[tuple[int, int, int], ...] = field(repr=False)
+
+    def overlay(self, opacity: float = 0.5, legend: bool = False) -> np.ndarray:
+        """Returns the image under the labels' colours, (H, W, 3) uint8 RGB.
+
+        Args:
+            opacity: Weight of the labels' colours, 0 to 1.
+            legend: Set the classes seen and their share of the area beside it, which makes the picture wider.
+        """
+        picture = overlay(self.image, self.labels, self.palette, opacity)
+        return add_legend(picture, self.labels, self.classes, self.palette) if legend else picture
+
+
+def classes_of(model: nn.Module) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:
+    """Returns names and colours of the classes: the checkpoint's, or those of the config's test data set."""
+    meta = getattr(model, 'dataset_meta', None)
+    if meta is None:
+        kind = model.cfg.get('test_dataloader', {}).get('dataset', {}).get('type')
+        meta = getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, 'METAINFO', {})
+    if not meta.get('classes'):
+        raise InputError('the model does not say its classes; set model.dataset_meta=dict(classes=[...], '
+                         'palette=[[red, green, blue], ...])')
+    classes = tuple(meta['classes'])
+    palette = meta.get('palette') or np.random.default_rng(0).integers(0, 256, (len(classes), 3))
+    return classes, tuple(tuple(map(int, colour)) for colour in palette)
