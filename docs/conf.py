@@ -23,6 +23,7 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'description'
 autodoc_typehints_description_target = 'documented'
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True  # 'Attributes:' of a class as a list, beside its members' own entries
 default_role = 'code'  # docstrings quote code in single backticks
 
 html_theme = 'furo'
