@@ -1,9 +1,4 @@
-# Segmenter on ViT-B/16 fine-tuned at 384: the paper's stronger baseline, at ViTTM's recipe.
-_base_ = [
-    '_base_/models/segmenter_vit.py', '_base_/datasets/ade20k.py',
-    '_base_/schedules/sgd_160k.py', '_base_/default_runtime.py'
-]
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    backbone=dict(img_size=_base_.crop_size, model_name='vit_base_patch16_384'),
-    test_cfg=dict(crop_size=_base_.crop_size))
+# Segmenter on ViT-B/16 fine-tuned at 384: the paper's stronger baseline. Its score is published, its recipe is not:
+# we assume that of ViT-B/16 fine-tuned at 224 (learning rate 1e-3, 8 images per GPU, weights not averaged).
+_base_ = './segmenter_vit_b_ade20k.py'
+model = dict(backbone=dict(model_name='vit_base_patch16_384'))

@@ -76,15 +76,39 @@ def test_every_type_is_registered(name, mmseg_scope):
     # Ground truth is never resized in testing: annotations are loaded after the Resize.
     kinds = [step['type'] for step in cfg.test_pipeline]
     assert kinds.index('LoadAnnotations') > kinds.index('Resize')
-    assert cfg.default_scope == 'mmseg' and cfg.custom_imports.imports == ['mmseg_vittm']
+    assert cfg.default_scope == 'mmseg'
+    assert cfg.custom_imports.imports == ['mmseg_vittm', 'mmseg_vittm.weights.safe_loading']
     assert not cfg.load_from and not cfg.model.backbone.get('pretrained')
+
+
+# By config: iterations, learning rate, batch per process, batch in all (None where only the former is published), and
+# whether weights are averaged. Published for ViTTM-B and ViT-B/16 at 224; the others say in the config what they take.
+VITTM_B, VIT_B = (160000, 5e-4, 16, 16, True), (160000, 1e-3, 8, None, False)
+RECIPES = {
+    'segmenter_vittm_b_ade20k.py': VITTM_B,
+    'segmenter_vittm_b_49_196_ade20k.py': (480000, 4e-3, 4, None, True),
+    'segmenter_vittm_s_ade20k.py': VITTM_B,
+    'segmenter_vit_b_ade20k.py': VIT_B,
+    'segmenter_vit_b_384_ade20k.py': VIT_B,
+    'segmenter_vit_b32_ade20k.py': VIT_B,
+}
+ASSUMED = {'segmenter_vittm_s_ade20k.py', 'segmenter_vit_b_384_ade20k.py', 'segmenter_vit_b32_ade20k.py'}
+
+
+def test_every_config_on_ade20k_has_a_recipe():
+    assert set(ADE20K) == set(RECIPES)
+    for name in ADE20K:
+        text = (ROOT / 'configs' / name).read_text(encoding='utf-8')
+        comment = ' '.join(line[2:] for line in text.splitlines() if line.startswith('# '))
+        assert ("by the authors' config" in comment.lower()) == (name not in ASSUMED), name
+        assert any(word in comment for word in ('we take', 'we assume')) == (name in ASSUMED), name
 
 
 @pytest.mark.parametrize('name', ADE20K)
 def test_recipe(name):
-    cfg, unequal = load(name), '49_196' in name
-    crop = 504 if name.startswith('segmenter_vittm') and not unequal else 512
-    iterations, lr = (480000, 4e-3) if unequal else (160000, 5e-4)
+    cfg = load(name)
+    iterations, lr, batch_size, total_batch_size, averaged = RECIPES[name]
+    crop = 504 if name in ('segmenter_vittm_b_ade20k.py', 'segmenter_vittm_s_ade20k.py') else 512
     assert tuple(cfg.crop_size) == (crop, crop)
     assert cfg.model.test_cfg.mode == 'slide' and tuple(cfg.model.test_cfg.stride) == (480, 480)
     assert tuple(find(cfg.test_pipeline, 'Resize')['scale']) == (2048, crop)
@@ -99,9 +123,9 @@ def test_recipe(name):
     assert (schedule.type, schedule.power, schedule.eta_min) == ('PolyLR', 0.9, 1e-4)
     assert (schedule.begin, schedule.end, schedule.by_epoch) == (0, iterations, False)
     assert cfg.train_cfg.max_iters == iterations
-    assert cfg.train_dataloader.batch_size == (4 if unequal else 16)
-    assert cfg.total_batch_size == (None if unequal else 16)
-    assert [hook.ema_type for hook in cfg.custom_hooks if hook.type == 'EMAHook'] == ['StochasticWeightAverage']
+    assert (cfg.train_dataloader.batch_size, cfg.total_batch_size) == (batch_size, total_batch_size)
+    assert [(hook.type, hook.ema_type) for hook in cfg.get('custom_hooks', [])] == [
+        ('EMAHook', 'StochasticWeightAverage')] * averaged
     preprocessor, head = cfg.model.data_preprocessor, cfg.model.decode_head
     assert preprocessor.mean == preprocessor.std == [127.5] * 3 and preprocessor.bgr_to_rgb
     assert (preprocessor.pad_val, preprocessor.seg_pad_val) == (0, 255)
@@ -126,12 +150,13 @@ def test_grids_and_channels_of_the_papers_models(name, expected):
 @pytest.mark.parametrize('name,model_name', [
     ('segmenter_vit_b_ade20k.py', 'vit_base_patch16_224'), ('segmenter_vit_b_384_ade20k.py', 'vit_base_patch16_384'),
     ('segmenter_vit_b32_ade20k.py', 'vit_base_patch32_224')])
-def test_baselines_differ_from_vittm_in_the_backbone_alone(name, model_name):
-    cfg, vittm = load(name), load('segmenter_vittm_b_ade20k.py')
+def test_baselines_have_vittms_decoder_and_one_recipe(name, model_name):
+    cfg, vittm, vit = load(name), load('segmenter_vittm_b_ade20k.py'), load('segmenter_vit_b_ade20k.py')
     assert cfg.model.backbone == dict(type='ViTBackbone', model_name=model_name, img_size=(512, 512))
     assert {**cfg.model.decode_head, 'in_channels': 1536} == vittm.model.decode_head
-    for key in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_hooks', 'total_batch_size'):
-        assert cfg[key] == vittm[key]
+    for key in ('optim_wrapper', 'param_scheduler', 'train_cfg', 'train_dataloader', 'total_batch_size'):
+        assert cfg[key] == vit[key]
+    assert 'custom_hooks' not in cfg
 
 
 def test_custom_imports_register_the_backbone(run_python):

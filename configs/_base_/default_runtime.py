@@ -1,5 +1,10 @@
 default_scope = 'mmseg'
-custom_imports = dict(imports=['mmseg_vittm', 'mmseg_vittm.weights.safe_loading'], allow_failed_imports=False)
+custom_imports = dict(
+    imports=[
+        'mmseg_vittm',  # registers the models
+        'mmseg_vittm.weights.safe_loading',  # from here on mmengine reads checkpoints without running code in them
+    ],
+    allow_failed_imports=False)
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),

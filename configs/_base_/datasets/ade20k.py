@@ -30,7 +30,9 @@ tta_pipeline = [
             [dict(type='PackSegInputs')],
         ]),
 ]
-total_batch_size = 16  # over all GPUs: tools/train.py divides it, unless batch_size is set to something else
+# Over all GPUs: tools/train.py divides it among them, unless batch_size is set to something else. A config whose
+# published recipe gives the batch per GPU sets it to None.
+total_batch_size = 16
 train_dataloader = dict(
     batch_size=total_batch_size,
     num_workers=4,

@@ -1,4 +1,4 @@
-# Segmenter's mask transformer on a plain ViT, at the recipe of ViTTM: the baselines of the paper's Table 6.
+# Segmenter's mask transformer on a plain ViT: the baselines of the paper's Table 6.
 _base_ = './segmenter_vittm.py'
 model = dict(
     backbone=dict(_delete_=True, type='ViTBackbone', model_name='vit_base_patch16_224'),
