@@ -12,7 +12,7 @@ from mmseg.registry import MODELS
 from tool_runs import write_config
 
 from mmseg_vittm import Predictor, optimize
-from mmseg_vittm.inference.host_memory import resident_memory
+from mmseg_vittm.inference.host_memory import resident
 
 
 def images(count: int, sizes: int):
@@ -47,8 +47,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = optimize(build(args.mode), compile=dict(backend=args.backend) if args.backend else False)
-    resident = [resident_memory() for _ in Predictor(model)(images(args.count, args.sizes))]
-    first, later = resident[args.sizes - 1], resident[args.sizes:]
+    grown = [resident() for _ in Predictor(model)(images(args.count, args.sizes))]
+    first, later = grown[args.sizes - 1], grown[args.sizes:]
     print(json.dumps(dict(first=round(first), peak=round(max(later)), last=round(later[-1]),
                           growth=round(max(later) - first, 1))))
 

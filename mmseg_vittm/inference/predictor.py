@@ -9,18 +9,20 @@ import mmcv.transforms
 import numpy as np
 import torch
 from mmengine.dataset import Compose
-from mmengine.registry import DefaultScope
-from mmseg.registry import DATASETS, TRANSFORMS
+from mmseg.registry import DATASETS
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..visualization.pictures import add_legend, overlay
-from .images import CHANNEL_ORDERS, Source, decode, first_line
+from .host_memory import Trimmer
+from .images import CHANNEL_ORDERS, Source, decode
+from .test_pipeline import build_test_pipeline
 
 ON_ERROR = ('raise', 'return')
 COLOR_TYPES = ('color', 'color_ignore_orientation')
 BATCHES_AHEAD = 4  # that many batches of images are read before the first of them must go through the model
 PIXELS_AHEAD = 2**26
+_trim = Trimmer()  # the process's
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ class Predictor:
             raise InputError(f'batch_size must be a positive integer, got {batch_size!r}')
         _check_choice('channel_order', channel_order, CHANNEL_ORDERS)
         self.model, self.batch_size, self.channel_order = model, batch_size, channel_order
-        self._loader, self._pipeline = _build_pipeline(model)
+        self._reader, self._pipeline = _build_pipeline(model)
         self.classes, self.palette = _classes_of(model)
         self._label_type = np.uint8 if len(self.classes) <= 256 else np.uint16
         if model.training:
@@ -161,11 +163,11 @@ class Predictor:
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
         name = path or name
         try:
-            image = decode(source, name, self.channel_order, self._loader.color_type, self._loader.imdecode_backend)
+            image = decode(source, name, self.channel_order, self._reader.color_type, self._reader.imdecode_backend)
         except InputError as error:
             return _Item(name, result=error)
         try:
-            data = pipeline(dict(img=image.astype(np.float32) if self._loader.to_float32 else image, img_path=path,
+            data = pipeline(dict(img=image.astype(np.float32) if self._reader.to_float32 else image, img_path=path,
                                  img_shape=image.shape[:2], ori_shape=image.shape[:2]))
         except Exception as error:  # a transform may raise anything
             return _Item(name, result=_failure(f'{name}: test_pipeline fails on this image of {_size(image)}', error))
@@ -192,6 +194,7 @@ class Predictor:
         for item, found in zip(batch, labels, strict=True):
             item.result = Prediction(item.name, item.image[..., ::-1], found, self.classes, self.palette)
             item.data = None
+        _trim()
 
 
 def _waiting(queue: deque[_Item], first: _Item) -> list[_Item]:
@@ -209,7 +212,7 @@ def _result(item: _Item, on_error: str) -> Prediction | InputError:
 
 
 def _failure(text: str, error: Exception) -> InputError:
-    failure = InputError(f'{text} ({first_line(error)})')
+    failure = InputError(f'{text} ({one_line(error)})')
     failure.__cause__ = error
     return failure
 
@@ -224,24 +227,16 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _build_pipeline(model: nn.Module) -> tuple[mmcv.transforms.LoadImageFromFile, Compose]:
-    """Returns the step that loads images, and the rest of `test_pipeline` but for loading annotations."""
+    """Returns the step of `test_pipeline` that reads images, and the rest but for annotations."""
     cfg = getattr(model, 'cfg', None)
     if cfg is None or not cfg.get('test_pipeline'):
         raise InputError('the model has no cfg with a test_pipeline; build it by mmseg.apis.init_model, or set '
                          'model.cfg to its config')
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
-        steps = [step for step in copy.deepcopy(list(cfg.test_pipeline)) if not _loads_annotations(step['type'])]
-        loader, *rest = [TRANSFORMS.build(step) for step in steps]
-        pipeline = Compose(rest)
-    if not isinstance(loader, mmcv.transforms.LoadImageFromFile) or loader.color_type not in COLOR_TYPES:
+    reader, pipeline = build_test_pipeline(cfg.test_pipeline, cfg.get('default_scope'))
+    if not isinstance(reader, mmcv.transforms.LoadImageFromFile) or reader.color_type not in COLOR_TYPES:
         raise InputError(f'test_pipeline must begin with LoadImageFromFile and a color_type of {COLOR_TYPES}, got '
                          f'{cfg.test_pipeline[0]}')
-    return loader, pipeline
-
-
-def _loads_annotations(kind: str | type) -> bool:
-    transform = TRANSFORMS.get(kind) if isinstance(kind, str) else kind
-    return isinstance(transform, type) and issubclass(transform, mmcv.transforms.LoadAnnotations)
+    return reader, pipeline
 
 
 def _classes_of(model: nn.Module) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:

@@ -9,13 +9,11 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..stack import MODELS
-from .host_memory import Heap
 from .windows import axis_operator, window_labels, window_logits, window_starts
 
 # Pixels that go through the network together unless `test_cfg.window_batch` says how many windows do.
 PIXELS_TOGETHER = {'cpu': 4 * 512**2, 'cuda': 32 * 512**2}
 Size = tuple[int, int]
-_heap = Heap()
 
 
 @MODELS.register_module()
@@ -60,8 +58,6 @@ class SlideSegmentor(EncoderDecoder):
         for sample, meta, low in zip(data_samples, metas, self._low_logits(inputs, starts, crop), strict=True):
             rows, cols = self._operators(low, size, crop, starts, meta)
             self._finish(sample, low, rows, cols)
-        if inputs.device.type == 'cpu':
-            _heap.trim()
         return data_samples
 
     def network(self, windows: Tensor) -> Tensor:

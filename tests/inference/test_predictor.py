@@ -300,7 +300,8 @@ def test_a_model_that_fails_on_one_image_of_a_batch(model, monkeypatch):
     monkeypatch.setattr(model, 'test_step', fails_on_black)
     results = Predictor(model)(images, on_error='return')
     assert [isinstance(result, Prediction) for result in results] == [True, True, False, True]
-    assert str(results[2]) == 'images[2]: the model fails on this image of 90 x 70 pixels (RuntimeError: out of memory)'
+    assert str(results[2]) == ('images[2]: the model fails on this image of 90 x 70 pixels '
+                               '(RuntimeError: out of memory and more)')
     with pytest.raises(InputError, match=r'images\[2\]') as caught:
         Predictor(model)(images)
     assert isinstance(caught.value.__cause__, RuntimeError)

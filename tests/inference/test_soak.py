@@ -9,11 +9,11 @@ from soak import build, images
 from tiny_models import ROOT
 
 from mmseg_vittm import Predictor
-from mmseg_vittm.inference.host_memory import Heap, resident_memory
+from mmseg_vittm.inference.host_memory import resident
 
 COUNT = int(os.environ.get('MMSEG_VITTM_SOAK', '0'))  # 2000 is the whole of it: minutes
 MOST = 50  # MiB
-linux_only = pytest.mark.skipif(resident_memory() is None, reason='this system does not tell resident memory')
+linux_only = pytest.mark.skipif(resident() is None, reason='this system does not tell resident memory')
 
 
 def soak(*options: str) -> dict:
@@ -42,21 +42,8 @@ def test_memory_stays_what_it_was_compiled(mode, backend):
     assert result['growth'] < MOST, result
 
 
-@linux_only
-def test_free_memory_is_given_back(monkeypatch):
-    """Where it has grown by more than the slack since it was last given back, and not by what is in use."""
-    resident = iter([100.0, 107.0, 109.0, 108.5, 116.0, 117.0, 117.0])
-    monkeypatch.setattr('mmseg_vittm.inference.host_memory.resident_memory', lambda: next(resident))
-    heap, given_back = Heap(slack=8), []
-    heap._give_back = given_back.append
-    for expected in ([], [0], [0], [0, 0]):
-        heap.trim()
-        assert given_back == expected
-
-
-@linux_only
-def test_the_segmentor_gives_it_back(monkeypatch):
-    trimmed = []
-    monkeypatch.setattr(Heap, 'trim', lambda heap: trimmed.append(heap))
+def test_the_predictor_trims_after_every_batch(monkeypatch):
+    trims = []
+    monkeypatch.setattr('mmseg_vittm.inference.predictor._trim', lambda: trims.append(1))
     list(Predictor(build('slide'))(images(3, 3)))
-    assert len(trimmed) == 3 and len(set(trimmed)) == 1  # the process's heap, after every batch
+    assert len(trims) == 3
