@@ -2,9 +2,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...errors import InputError, one_line
 from ...outputs import claim_folder, refuse_existing
 from ...stack import MMLogger
-from ...errors import InputError, one_line
 from ...visualization.style import house_style, render_files
 from .measurements import describe_conditions, read_measurements
 from .metafiles import display_name, read_metafiles

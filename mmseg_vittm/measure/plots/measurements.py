@@ -149,7 +149,8 @@ def describe_conditions(measurements: Sequence[Measurement], metadata: dict[str,
     what = 'batches' if conditions['protocol'] == 'throughput' else f'{conditions["source"] or ""} images'.strip()
     dtypes = ' and '.join(sorted({one.dtype for one in measurements}))
     compiled = ', compiled' * all(one.compiled for one in measurements)
-    parts = [f'Measured on {conditions["device_name"]}' + f' ({inside})' * bool(inside), dtypes, f'torch {conditions["torch"]}{compiled}',
+    parts = [f'Measured on {conditions["device_name"]}' + f' ({inside})' * bool(inside), dtypes,
+             f'torch {conditions["torch"]}{compiled}',
              f'batch size {conditions["batch_size"]}', f'protocol {conditions["protocol"]}',
              f'{" to ".join(map(str, counts[::max(len(counts) - 1, 1)]))} {what}']
     segmentors = {}

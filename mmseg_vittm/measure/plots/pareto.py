@@ -81,8 +81,8 @@ def _legend(points: Sequence[Point], looks: dict[str, tuple[str, str]]) -> list[
 def _label_points(axes: Axes, points: Sequence[Point]) -> None:
     """Writes the names beside the points, those far off with a line to the point.
 
-    Where they go is adjustText's, which draws nothing at random as long as no two points are the same, and from a
-    seed of its own then.
+    adjustText finds the places. It stops after a number of steps, not of seconds, and draws from a seed of its own, so
+    that the same points have the same picture.
     """
     try:
         from adjustText import adjust_text
@@ -95,8 +95,8 @@ def _label_points(axes: Axes, points: Sequence[Point]) -> None:
                        in_layout=False) for point in points]
     to_data = axes.transData.inverted()
     drawn = [line.get_window_extent().transformed(to_data) for line in axes.lines if line.get_gid() != 'pareto-front']
-    _, leaders = adjust_text(texts, objects=drawn, ax=axes, iter_lim=500, force_text=(0.5, 0.5), force_static=(0.2, 0.4),
-                             expand=(1.04, 1.3), min_arrow_len=LEADER * axes.figure.dpi / 72,
+    _, leaders = adjust_text(texts, objects=drawn, ax=axes, iter_lim=500, force_text=(0.5, 0.5),
+                             force_static=(0.2, 0.4), expand=(1.04, 1.3), min_arrow_len=LEADER * axes.figure.dpi / 72,
                              arrowprops=dict(arrowstyle='-', lw=0.6, color=GREY, shrinkB=4, zorder=4))
     for leader in leaders:
         leader.set_in_layout(False)
