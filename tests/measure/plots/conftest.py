@@ -8,7 +8,7 @@ from mmseg_vittm.visualization.style import house_style
 @pytest.fixture
 def style():
     """The style that `draw_plots` draws under."""
-    with matplotlib.style.context(['default', STYLE]):
+    with house_style():
         yield
 
 

@@ -1,9 +1,10 @@
 """What is read of the benchmark's files."""
+import json
 import math
-from pathlib import Path
 
 import pytest
-from plotted import METAFILES, SEGNEXT, VIT, VITTM, record, write
+from plotted import SEGNEXT, VIT, VITTM, record, write
+from tiny_models import ROOT
 
 from mmseg_vittm.errors import InputError
 from mmseg_vittm.measure.plots.measurements import NEEDED, describe_conditions, read_measurements
@@ -46,7 +47,7 @@ def test_a_needed_key(key, tmp_path):
     dict(fps='fast'), dict(fps=0), dict(fps=math.nan), dict(fps=True), dict(config=''), dict(config=3), dict(images=0),
     dict(batch_size=1.5), dict(protocol='train'), dict(protocol=['predict']), dict(threads=None), dict(fps_iqr=[1]),
     dict(fps_iqr=3), dict(fps_iqr=[1, 'x']), dict(stages_ms=[1]), dict(stages_ms=dict(neck=1)),
-    dict(stages_ms=dict(head=-1)), dict(stages_ms=dict(head='x'))])
+    dict(stages_ms=dict(head=-1)), dict(cpu_flags='avx2'), dict(cpu_flags=[2]), dict(stages_ms=dict(head='x'))])
 def test_wrong_values(changes, tmp_path):
     (key, value), = changes.items()
     with pytest.raises(InputError, match=f'results.json: record 1: {key!r} must') as caught:
@@ -106,3 +107,23 @@ def test_conditions_are_told(tmp_path):
     assert describe_conditions(read_measurements([write(tmp_path / 'a.json', other)])) == (
         'Measured on A <CPU> & more (1 thread), bf16, torch 2.15.0, compiled, batch size 8, protocol throughput, '
         '50 batches.')
+
+
+def test_flags_of_the_cpu_are_told(tmp_path):
+    flags = ['avx2', 'avx512_bf16']
+
+    def told(*records) -> str:
+        return describe_conditions(read_measurements([write(tmp_path / 'a.json', *records)]))
+
+    assert 'A <CPU> & more (2 threads; avx2, avx512_bf16), fp32' in told(record(cpu_flags=flags))
+    assert '(2 threads; avx2, avx512_bf16)' in told(record(cpu_flags=flags), record(VIT))  # an older record
+    assert '(2 threads), fp32' in told(record(cpu_flags=flags), record(VIT, cpu_flags=['avx2']))
+    assert 'A <CPU> & more, fp32' in told(record(device='cuda:0', cpu_flags=flags))
+
+
+@pytest.mark.parametrize('file', sorted((ROOT / 'benchmarks').glob('*/*/results.json')), ids=str)
+def test_committed_records_are_read(file):
+    """Also those of earlier versions, with keys of their own."""
+    measurements = read_measurements([str(file)])
+    assert len(measurements) == len(json.loads(file.read_text()))
+    assert describe_conditions(measurements).startswith('Measured on ')

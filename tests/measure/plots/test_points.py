@@ -38,7 +38,7 @@ def test_mious():
     ([f'{VIT}=-0.1'], 'not from 0 to 100'), ([f'{VIT}=100.1'], 'not from 0 to 100'), ([f'{VIT}=nan'], 'not from 0'),
     ([f'{VIT}=45', f'{VIT}=46'], 'has 45.0 already')])
 def test_wrong_mious(options, problem):
-    with pytest.raises(InputError, match=f'--miou {options[-1]}: .*{problem}'):
+    with pytest.raises(InputError, match=f'^miou={options[-1]}: .*{problem}'):
         parse_mious(options, [VIT])
 
 
@@ -48,8 +48,8 @@ def test_points(tmp_path, log):
     assert points == [Point('ViTTM-B(64, 64)', 'ViTTM', 0.5, 44.0, None, (0.48, 0.51)),
                       Point('ViT-B/16', 'ViT', 0.3, 45.65, 'ViTTM paper, Table 6')]
     warning, = log
-    assert SMALL_VITTM in warning and f'--miou {SMALL_VITTM}=VALUE' in warning and VIT not in warning
-    with pytest.raises(InputError, match=f'{SMALL_VITTM}; give --miou {SMALL_VITTM}=VALUE'):
+    assert SMALL_VITTM in warning and f'{SMALL_VITTM}=VALUE' in warning and VIT not in warning
+    with pytest.raises(InputError, match=f'{SMALL_VITTM}; give miou={SMALL_VITTM}=VALUE'):
         make_points(measurements[2:], read_metafiles(METAFILES), {})
     own, = make_points(read_measurements([write(tmp_path / 'own.json', record('my-own'))]), {}, {'my-own': 40.0})
     assert (own.name, own.family) == ('my-own', 'other')
