@@ -26,8 +26,9 @@ def parse_args() -> argparse.Namespace:
         'SlideSegmentor is run as mmseg_vittm.optimize makes it.')
     add_measuring_options(parser, None, 'images to measure (default: 200; the images at hand are cycled; 50 batches '
                           'with --throughput)', warmup=5)
-    parser.add_argument('--repeat', type=positive, default=1, help='rounds over the images')
-    parser.add_argument('--batch-size', type=positive, default=1,
+    parser.add_argument('--repeat', type=positive, metavar='N', default=1,
+                        help='rounds over the images (default: 1)')
+    parser.add_argument('--batch-size', type=positive, metavar='N', default=1,
                         help='the same image so many times in a batch (default: 1)')
     parser.add_argument('--throughput', action='store_true',
                         help='measure batches of random crops, forward only, instead of images')

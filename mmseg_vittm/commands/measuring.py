@@ -41,14 +41,15 @@ def add_measuring_options(parser: argparse.ArgumentParser, images: int | None, i
     parser.add_argument('--checkpoint', nargs='+', metavar='FILE',
                         help="a checkpoint per config, or 'none' (default: random weights, which take as long)")
     add_checkpoint_options(parser)
-    parser.add_argument('--images', type=positive, default=images, help=images_help)
+    parser.add_argument('--images', type=positive, metavar='N', default=images, help=images_help)
     parser.add_argument('--image-size', type=positive, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help="size of synthetic images before the test pipeline (default: a mix like ADE20K's)")
-    parser.add_argument('--warmup', type=int, default=warmup,
+    parser.add_argument('--warmup', type=int, metavar='N', default=warmup,
                         help='images before those that count (default: %(default)s)')
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: the GPU if there is one)')
     add_speed_options(parser)
-    parser.add_argument('--threads', type=positive, help="PyTorch's threads on the CPU")
+    parser.add_argument('--threads', type=positive, metavar='N',
+                        help="PyTorch's threads on the CPU (default: PyTorch's own choice)")
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
 

@@ -51,8 +51,8 @@ def cpu_flags() -> list[str]:
 
 def describe_machine(device: torch.device) -> str:
     """Returns device, threads and torch's version, such as `'AMD EPYC (avx2), 2 threads, torch 2.15.0'`."""
-    flags = ', '.join(cpu_flags()) if device.type == 'cpu' else ''
-    return (f'{device_name(device)}{f" ({flags})" if flags else ""}, {torch.get_num_threads()} threads, '
+    flags, threads = ', '.join(cpu_flags()) if device.type == 'cpu' else '', torch.get_num_threads()
+    return (f'{device_name(device)}' + f' ({flags})' * bool(flags) + f', {threads} thread{"s" * (threads > 1)}, '
             f'torch {torch.__version__}')
 
 
