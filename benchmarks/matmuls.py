@@ -13,20 +13,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 import mmseg_vittm
-from mmseg_vittm.commands.measuring import (
-    add_measuring_options,
-    check_measuring_options,
-    describe_run,
-    make_subjects,
-)
+from mmseg_vittm.commands.measuring import add_measuring_options, make_subjects, parse_measuring_args, run_subjects
 from mmseg_vittm.commands.options import run
-from mmseg_vittm.commands.progress import Reporter, open_console
+from mmseg_vittm.commands.progress import open_console
 from mmseg_vittm.errors import InputError
 from mmseg_vittm.inference.precision import computing_in
 from mmseg_vittm.measure.benchmark.report import conditions_of, run_names
 from mmseg_vittm.measure.benchmark.stages import Call
 from mmseg_vittm.measure.benchmark.subject import Subject
-from mmseg_vittm.measure.benchmark.turns import run_in_turns
 from mmseg_vittm.measure.conditions import synchronize
 from mmseg_vittm.measure.records import number, write_records
 
@@ -129,9 +123,7 @@ def parse_args() -> argparse.Namespace:
         'the same weights and on random activations of the same shapes, beside the network itself: image by image, in '
         'turns with the other configs.')
     add_measuring_options(parser, 10, 'images to measure (default: %(default)s)', warmup=1)
-    args = parser.parse_args()
-    check_measuring_options(parser, args)
-    return args
+    return parse_measuring_args(parser)
 
 
 def main() -> None:
@@ -142,9 +134,7 @@ def main() -> None:
         raise InputError('matmuls are those of eager models: leave out compile')
     console = open_console()
     subjects = make_subjects(args, MatmulSubject)
-    console.print(describe_run(subjects), highlight=False)
-    with Reporter(console, 'calls') as reporter:
-        run_in_turns(subjects, args.images, args.warmup, 1, reporter)
+    run_subjects(subjects, args, console)
     for subject in subjects:
         if not subject.calls[0].shapes:
             raise InputError(f'{subject.path}: {type(subject.model).__name__} has no backbone and head to look into')

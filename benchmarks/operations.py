@@ -8,18 +8,12 @@ from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
 import mmseg_vittm
-from mmseg_vittm.commands.measuring import (
-    add_measuring_options,
-    check_measuring_options,
-    describe_run,
-    make_subjects,
-)
+from mmseg_vittm.commands.measuring import add_measuring_options, make_subjects, parse_measuring_args, run_subjects
 from mmseg_vittm.commands.options import run
-from mmseg_vittm.commands.progress import Reporter, open_console
+from mmseg_vittm.commands.progress import open_console
 from mmseg_vittm.inference.precision import computing_in
 from mmseg_vittm.measure.benchmark.report import conditions_of, run_names
 from mmseg_vittm.measure.benchmark.subject import Subject
-from mmseg_vittm.measure.benchmark.turns import run_in_turns
 from mmseg_vittm.measure.conditions import synchronize
 from mmseg_vittm.measure.records import number, write_records
 
@@ -94,9 +88,7 @@ def parse_args() -> argparse.Namespace:
         description="Profiles a call of each config's segmentor on the largest of some images, under PyTorch's "
         "profiler: milliseconds by kind of operation, operators' own times on a CPU, kernels' on a GPU.")
     add_measuring_options(parser, 5, 'images of which the largest is profiled (default: %(default)s)', warmup=0)
-    args = parser.parse_args()
-    check_measuring_options(parser, args)
-    return args
+    return parse_measuring_args(parser)
 
 
 def main() -> None:
@@ -105,9 +97,7 @@ def main() -> None:
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     console = open_console()
     subjects = make_subjects(args)
-    console.print(describe_run(subjects), highlight=False)
-    with Reporter(console, 'calls') as reporter:
-        run_in_turns(subjects, args.images, args.warmup, 1, reporter)
+    run_subjects(subjects, args, console)
     records = [record(subject) for subject in subjects]
     if args.json:
         write_records(args.json, records)

@@ -4,15 +4,14 @@ import argparse
 import mmseg_vittm
 from mmseg_vittm.commands.measuring import (
     add_measuring_options,
-    check_measuring_options,
-    describe_run,
     make_subjects,
+    parse_measuring_args,
     positive,
+    run_subjects,
 )
 from mmseg_vittm.commands.options import run
-from mmseg_vittm.commands.progress import Reporter, open_console
+from mmseg_vittm.commands.progress import open_console
 from mmseg_vittm.measure.benchmark.report import record, tables
-from mmseg_vittm.measure.benchmark.turns import run_in_turns
 from mmseg_vittm.measure.records import write_records
 
 
@@ -32,8 +31,7 @@ def parse_args() -> argparse.Namespace:
                         help='the same image so many times in a batch (default: 1)')
     parser.add_argument('--throughput', action='store_true',
                         help='measure batches of random crops, forward only, instead of images')
-    args = parser.parse_args()
-    check_measuring_options(parser, args)
+    args = parse_measuring_args(parser)
     if args.throughput and (args.data_root or args.image_size):
         parser.error('--throughput measures random crops: leave out --data-root and --image-size')
     if args.images is None:
@@ -47,9 +45,7 @@ def main() -> None:
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     console = open_console()
     subjects = make_subjects(args, batch_size=args.batch_size, throughput=args.throughput)
-    console.print(describe_run(subjects), highlight=False)
-    with Reporter(console, 'calls') as reporter:
-        run_in_turns(subjects, args.images, args.warmup, args.repeat, reporter)
+    run_subjects(subjects, args, console, args.repeat)
     for subject in subjects:
         subject.measure_memory()
     records = [record(subject, subjects[0], args.images, args.repeat, args.warmup, args.cfg_options)

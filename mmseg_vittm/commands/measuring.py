@@ -4,16 +4,19 @@ import copy
 import dataclasses
 
 import torch
+from rich.console import Console
 
 from ..errors import InputError
 from ..inference.precision import DTYPES, check_dtype
 from ..measure.benchmark.building import Settings, build_for_measuring
 from ..measure.benchmark.images import check_same_images, choose_source
 from ..measure.benchmark.subject import Subject
+from ..measure.benchmark.turns import run_in_turns
 from ..measure.conditions import describe_machine, resolve_device
 from ..outputs import claim_file
 from .configs import check_data, load_config
 from .options import add_checkpoint_options, add_config_options, add_speed_options
+from .progress import Reporter
 
 
 def positive(text: str) -> int:
@@ -54,12 +57,14 @@ def add_measuring_options(parser: argparse.ArgumentParser, images: int | None, i
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
 
 
-def check_measuring_options(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Ends the process with the parser's usage where options contradict each other."""
+def parse_measuring_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Returns the command line's arguments; ends the process with the usage where options contradict each other."""
+    args = parser.parse_args()
     if args.image_size and args.data_root:
         parser.error('--image-size is for synthetic images: leave out --data-root')
     if args.warmup < 0:
         parser.error(f'--warmup must be at least 0, got {args.warmup}')
+    return args
 
 
 def make_subjects(args: argparse.Namespace, kind: type[Subject] = Subject, batch_size: int = 1,
@@ -130,6 +135,13 @@ def _checkpoints(args: argparse.Namespace) -> list[str | None]:
         raise InputError(f"--checkpoint: {len(args.checkpoint)} files for {len(args.configs)} configs; give one each, "
                          "'none' for random weights")
     return [None if name == 'none' else name for name in args.checkpoint]
+
+
+def run_subjects(subjects: list[Subject], args: argparse.Namespace, console: Console, repeat: int = 1) -> None:
+    """Says what is measured, and runs the subjects in turns, with progress; the calls stay with them."""
+    console.print(describe_run(subjects), highlight=False)
+    with Reporter(console, 'calls') as reporter:
+        run_in_turns(subjects, args.images, args.warmup, repeat, reporter)
 
 
 def describe_run(subjects: list[Subject]) -> str:
