@@ -24,3 +24,10 @@ measure_and_draw() {
     measure "$@"
     "$PYTHON" tools/plot.py "$OUT/$1/results.json" -o "$OUT/$1" "${overwrite[@]}"
 }
+
+# beside SCRIPT NAME [options of benchmarks/SCRIPT.py]: its results in OUT/NAME/SCRIPT.json.
+beside() {
+    local script=$1 name=$2
+    shift 2
+    "$PYTHON" "benchmarks/$script.py" "${configs[@]}" --device "$DEVICE" --json "$OUT/$name/$script.json" "$@" "${overwrite[@]}"
+}

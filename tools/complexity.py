@@ -1,20 +1,20 @@
 """Counts parameters and FLOPs: python tools/complexity.py CONFIG, or --paper 1|2|3|4|8|all"""
 import argparse
 
-import torch
 from rich.console import Console
 
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.commands.configs import load_config
 from mmseg_vittm.commands.options import add_config_options, run
 from mmseg_vittm.commands.progress import Reporter, open_console
-from mmseg_vittm.errors import InputError
-from mmseg_vittm.measure import paper
+from mmseg_vittm.errors import InputError, one_line
 from mmseg_vittm.measure.benchmark.images import Crops
+from mmseg_vittm.measure.complexity import paper
 from mmseg_vittm.measure.complexity.inventory import count_parts, summary
 from mmseg_vittm.measure.complexity.rebuild import rebuild, table
-from mmseg_vittm.measure.conditions import device_name, resolve_device
-from mmseg_vittm.measure.records import claim_file, write_records
+from mmseg_vittm.measure.conditions import describe_machine, resolve_device
+from mmseg_vittm.measure.records import write_records
+from mmseg_vittm.outputs import claim_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,8 +59,8 @@ def count_config(args: argparse.Namespace, console: Console) -> list[dict]:
     try:
         records, groups = count_parts(args.config, cfg, size)
     except (AttributeError, RuntimeError, ValueError) as error:
-        raise InputError(f'{args.config} at {size[0]} x {size[1]}: the model cannot be counted ({error}); give another '
-                         '--size, or a model with a backbone and a decode head') from error
+        raise InputError(f'{args.config} at {size[0]} x {size[1]}: the model cannot be counted ({one_line(error)}); '
+                         'give another --size, or a model with a backbone and a decode head') from error
     console.print(groups, summary(records))
     console.print('GFLOPs are 1e9 multiply-adds of every matrix product and convolution, those in attention too; '
                   "fvcore's, the paper's protocol, leave out fused attention and add norms and interpolations. Test "
@@ -74,8 +74,7 @@ def rebuild_paper(args: argparse.Namespace, console: Console) -> list[dict]:
     numbers = list(paper.TABLES) if args.paper == 'all' else [int(args.paper)]
     rows = [row for number in numbers for row in paper.TABLES[number]]
     if args.latency:
-        console.print(f'{device_name(device)}, {torch.get_num_threads()} threads, torch {torch.__version__}, float32, '
-                      f'batch {args.batch_size}')
+        console.print(f'{describe_machine(device)}, float32, batch {args.batch_size}')
     batch_size = args.batch_size if args.latency else None
     records = []
     with Reporter(console, 'rows') as reporter:
@@ -94,7 +93,8 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     console = open_console()
-    claim_file(args.json, args.overwrite)
+    if args.json:
+        claim_file(args.json, args.overwrite)
     records = count_config(args, console) if args.config else rebuild_paper(args, console)
     if args.json:
         write_records(args.json, records)

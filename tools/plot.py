@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Runs the command line."""
-    from mmseg_vittm.measure.plots.figures import draw_plots
+    from mmseg_vittm.measure.plots.draw import draw_plots
     draw_plots(args.files, args.out, [CONFIGS / 'metafile.yaml', CONFIGS / 'peers' / 'metafile.yaml'], args.miou,
                args.title, args.overwrite)
 

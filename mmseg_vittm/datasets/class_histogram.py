@@ -2,18 +2,16 @@
 import math
 from collections.abc import Mapping, Sequence
 
-import matplotlib.style
-import matplotlib.ticker
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from rich.markup import escape
 from rich.table import Table
 
-from ..measure.plots.figures import DPI, GREY, INK, SMALL, STYLE, render_files
+from ..visualization.style import BLUE, GREY, INK, RED, SMALL, house_style, new_figure, render_files
 
 ROWS = 50  # classes in a column of the picture
-BAR, NEVER = '#0072b2', '#d55e00'
+BAR, NEVER = BLUE, RED
 COLUMN_WIDTH, ROW_HEIGHT = 3.6, 0.15  # inches
 
 
@@ -50,7 +48,7 @@ def histogram_figure(classes: Sequence[str], pixels: np.ndarray, images: np.ndar
         title: The title.
 
     Returns:
-        The figure; draw and save it under `STYLE`, as `histogram_files` does.
+        The figure; make and save it in `house_style`, as `histogram_files` does.
     """
     order = np.argsort(-pixels, kind='stable')
     columns = math.ceil(len(order) / ROWS)
@@ -59,8 +57,7 @@ def histogram_figure(classes: Sequence[str], pixels: np.ndarray, images: np.ndar
     seen = shares[shares > 0]
     low = 10.0 ** math.floor(math.log10(seen.min())) if seen.size else 0.1
     ticks = [10.0 ** k for k in range(2, round(math.log10(low)) - 1, -1 if low > 1e-3 else -2)]
-    figure = Figure(figsize=(COLUMN_WIDTH * columns + 0.1, ROW_HEIGHT * rows + 1.05), dpi=DPI, facecolor='white')
-    FigureCanvasAgg(figure)
+    figure = new_figure(ROW_HEIGHT * rows + 1.05, COLUMN_WIDTH * columns + 0.1)
     panels = figure.subplots(1, columns, squeeze=False)[0]
     for number, axes in enumerate(panels):
         part = order[number * rows:(number + 1) * rows]
@@ -68,10 +65,10 @@ def histogram_figure(classes: Sequence[str], pixels: np.ndarray, images: np.ndar
         axes.set(xscale='log', xlim=(low, 100 * 40), ylim=(rows - 0.4, -0.6),
                  xlabel='share of labelled pixels (%)')
         axes.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
-        axes.xaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_yticks(range(len(part)), [_short(classes[i]) for i in part], fontsize=SMALL - 1)
         axes.tick_params(axis='y', length=0)
-        axes.grid(axis='x', lw=0.6)
+        axes.grid(axis='x')
         for row, i in enumerate(part):
             text = f'{shares[i]:.2g}%, {images[i]:,} images' if pixels[i] else 'never seen'
             axes.text(max(shares[i], low) * 1.15, row, text, va='center', fontsize=SMALL - 2,
@@ -79,13 +76,12 @@ def histogram_figure(classes: Sequence[str], pixels: np.ndarray, images: np.ndar
             if not pixels[i]:
                 axes.get_yticklabels()[row].set_color(NEVER)
     figure.suptitle(title, x=0.01, ha='left', color=INK)
-    figure.tight_layout(rect=(0, 0, 1, 0.995), w_pad=1)
     return figure
 
 
 def histogram_files(classes: Sequence[str], pixels: np.ndarray, images: np.ndarray, title: str) -> dict[str, bytes]:
     """Returns the picture of `histogram_figure` as files, by their ending: `svg` and `png`."""
-    with matplotlib.style.context(['default', STYLE]):
+    with house_style():
         return render_files(histogram_figure(classes, pixels, images, title))
 
 

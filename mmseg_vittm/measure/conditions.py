@@ -10,6 +10,8 @@ from ..errors import InputError
 
 PACKAGES = ('torch', 'timm', 'mmengine', 'mmcv', 'mmsegmentation', 'onedl-mmengine', 'onedl-mmcv',
             'onedl-mmsegmentation')
+CPUINFO = Path('/proc/cpuinfo')
+SPEED_FLAGS = ('avx2', 'avx512f', 'avx512_bf16', 'avx512_vnni', 'amx_bf16', 'amx_int8')
 
 
 def resolve_device(name: str | None) -> torch.device:
@@ -23,13 +25,13 @@ def resolve_device(name: str | None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(f'--device {name}: no such device; give cpu, cuda or cuda:N') from error
+        raise InputError(f'device={name}: no such device; give cpu, cuda or cuda:N') from error
     if device.type not in ('cpu', 'cuda'):
-        raise InputError(f'--device {name}: can measure on cpu and cuda alone')
+        raise InputError(f'device={name}: can measure on cpu and cuda alone')
     if device.type == 'cuda':
         count = torch.cuda.device_count()
         if (device.index or 0) >= count:
-            raise InputError(f'--device {name}: PyTorch sees {count} GPUs here; give --device cpu')
+            raise InputError(f'device={name}: PyTorch sees {count} GPUs here; give device=cpu')
         device = torch.device('cuda', device.index or 0)
         torch.cuda.set_device(device)
     return device
@@ -39,11 +41,28 @@ def device_name(device: torch.device) -> str:
     """Returns the name of a GPU, or of the machine's processor."""
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
+    return _cpuinfo('model name') or platform.processor() or platform.machine()
+
+
+def cpu_flags() -> list[str]:
+    """Returns which of `SPEED_FLAGS` the CPU has; none on a system that does not tell as Linux does on x86."""
+    return [flag for flag in SPEED_FLAGS if flag in _cpuinfo('flags').split()]
+
+
+def describe_machine(device: torch.device) -> str:
+    """Returns device, threads and torch's version, such as `'AMD EPYC (avx2), 2 threads, torch 2.15.0'`."""
+    flags, threads = ', '.join(cpu_flags()) if device.type == 'cpu' else '', torch.get_num_threads()
+    return (f'{device_name(device)}' + f' ({flags})' * bool(flags) + f', {threads} thread{"s" * (threads > 1)}, '
+            f'torch {torch.__version__}')
+
+
+def _cpuinfo(name: str) -> str:
+    """Returns what the system says of its first processor; nothing where it does not."""
     try:
-        found = re.search(r'^model name\s*: (.+)$', Path('/proc/cpuinfo').read_text(), flags=re.MULTILINE)
+        found = re.search(rf'^{name}\s*: (.+)$', CPUINFO.read_text(), flags=re.MULTILINE)
     except OSError:
-        found = None
-    return found.group(1).strip() if found else platform.processor() or platform.machine()
+        return ''
+    return found.group(1).strip() if found else ''
 
 
 def device_slug(device: torch.device) -> str:

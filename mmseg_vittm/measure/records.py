@@ -3,29 +3,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import InputError
-
-
-def claim_file(path: str | None, overwrite: bool) -> None:
-    """Checks that a file can be written, before anything long starts.
-
-    Raises:
-        InputError: It is there already and `overwrite` is False, or it cannot be written to.
-    """
-    if path is None:
-        return
-    if Path(path).exists() and not overwrite:
-        raise InputError(f'{path} is there already; give another file, or --overwrite')
-    there = Path(path).exists()
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, 'a'):
-            pass
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written to ({error}); give another file') from error
-    if not there:
-        Path(path).unlink()
-
 
 def write_records(path: str, records: Sequence[dict]) -> None:
     """Writes records as JSON."""

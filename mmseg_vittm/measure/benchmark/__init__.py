@@ -1,1 +1,1 @@
-"""Speed through MMSegmentation: `images`, `stages`, `subject`, `interleaved`, `report`, in order of use."""
+"""Speed through MMSegmentation: `building`, `images`, `stages`, `subject`, `turns`, `report`, in order of use."""

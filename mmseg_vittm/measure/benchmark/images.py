@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config, ConfigDict
-from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
-from mmseg.registry import DATASETS, TRANSFORMS
 from torch import Tensor, nn
 
 from ...datasets.listing import SKIP_OPTIONS, datasets_of
-from ...errors import InputError
+from ...errors import InputError, one_line
+from ...inference.test_pipeline import build_test_pipeline
+from ...stack import DATASETS
+from .building import Settings
 
 # (height, width) of synthetic images, in the order in which they come. No statistics of ADE20K's sizes are at hand;
 # these are the shapes common in it, most of them 4:3 like its median image.
@@ -52,21 +54,21 @@ class Images:
 
     def __init__(self, cfg: Config, real: bool, batch_size: int, size: tuple[int, int] | None = None):
         dataset = copy.deepcopy(find_test_dataset(cfg))
-        steps = [step for step in dataset.pop('pipeline') if 'LoadAnnotations' not in str(step['type'])]
-        if not real:
-            if 'LoadImageFromFile' not in str(steps[0]['type']):
-                raise InputError(f'{cfg.filename}: the test pipeline begins with {steps[0]["type"]}, for which there '
-                                 'are no synthetic images; give --data-root')
-            steps[0] = dict(type='LoadImageFromNDArray')
+        scope = cfg.get('default_scope') or 'mmseg'
+        self.reader, self.pipeline = build_test_pipeline(dataset.pop('pipeline'), scope)
+        if not real and not isinstance(self.reader, LoadImageFromFile):
+            raise InputError(f'{cfg.filename}: the test pipeline begins with {type(self.reader).__name__}, for which '
+                             'there are no synthetic images; give data_root=DIR')
         self.batch_size = batch_size
         self.kind = 'real' if real else 'synthetic'
         self.sizes = SYNTHETIC_SIZES if size is None else (tuple(size), )
-        with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
-            self.pipeline = Compose([TRANSFORMS.build(step) for step in steps])
+        self.dataset = None
+        if real:
             for option in SKIP_OPTIONS:
                 dataset.pop(option, None)
             dataset.update(pipeline=[], test_mode=True, serialize_data=False)  # mmengine cannot serialise nothing
-            self.dataset = DATASETS.build(dataset) if real else None
+            with DefaultScope.overwrite_default_scope(scope):
+                self.dataset = DATASETS.build(dataset)
         if real and not len(self.dataset):
             raise InputError(f'{self.dataset.data_root}: the test dataset of {cfg.filename} finds no images there')
 
@@ -86,12 +88,15 @@ class Images:
             return f'{len(self)} images of {self.dataset.data_prefix["img_path"]}'
         return SYNTHETIC if len(self) > 1 else f'synthetic noise of {self.name(0)}, resized by each test pipeline'
 
-    def _load(self, index: int) -> dict:
+    def _read(self, index: int) -> dict:
+        """Returns an image as the first step of the pipeline does."""
         index %= len(self)
         if self.dataset is not None:
-            return self.dataset.get_data_info(index)
-        noise = np.random.default_rng(index).integers(0, 256, (*self.sizes[index], 3), dtype=np.uint8)
-        return dict(img=noise)
+            return self.reader(self.dataset.get_data_info(index))
+        size = self.sizes[index]
+        noise = np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
+        return dict(img=noise.astype(np.float32) if self.reader.to_float32 else noise, img_path=None, img_shape=size,
+                    ori_shape=size)
 
     def prepare(self, index: int, model: nn.Module) -> tuple[Tensor, list]:
         """Returns inputs (B, 3, H, W) on the model's device, normalised and padded by it, and data samples.
@@ -100,10 +105,10 @@ class Images:
             InputError: The pipeline fails on the image; names it.
         """
         try:
-            packed = self.pipeline(self._load(index))
+            packed = self.pipeline(self._read(index))
         except Exception as error:
-            raise InputError(f'{self.name(index)}: the test pipeline fails on this image ({type(error).__name__}: '
-                             f'{error})') from error
+            raise InputError(f'{self.name(index)}: the test pipeline fails on this image ({one_line(error)})'
+                             ) from error
         batch = dict(inputs=[packed['inputs']] * self.batch_size,
                      data_samples=[copy.deepcopy(packed['data_samples']) for _ in range(self.batch_size)])
         batch = model.data_preprocessor(batch, False)
@@ -127,8 +132,8 @@ class Crops:
                  (cfg.model.get('data_preprocessor') or {}).get('size'), cfg.get('crop_size'))
         size = next((size for size in sizes if size), None)
         if size is None:
-            raise InputError(f'{cfg.filename}: no crop size to measure throughput at; set crop_size=(H, W) by '
-                             '--cfg-options or in the config')
+            raise InputError(f'{cfg.filename}: no crop size to measure throughput at; set crop_size=(H, W) in '
+                             'the config')
         self.size, self.batch_size = tuple(size), batch_size
 
     def __len__(self) -> int:
@@ -149,6 +154,17 @@ class Crops:
         return inputs.to(next(model.parameters()).device), None
 
 
+def choose_source(cfg: Config, settings: Settings) -> Images | Crops:
+    """Returns what a config is measured on.
+
+    Raises:
+        InputError: The config lacks what the protocol needs.
+    """
+    if settings.throughput:
+        return Crops(cfg, settings.batch_size)
+    return Images(cfg, settings.real, settings.batch_size, settings.image_size)
+
+
 def check_same_images(sources: list[Images | Crops], count: int) -> None:
     """Checks that configs are measured on the same images.
 
@@ -162,4 +178,4 @@ def check_same_images(sources: list[Images | Crops], count: int) -> None:
         for ours, theirs in zip(names(sources[0]), names(source), strict=True):
             if ours != theirs:
                 raise InputError(f'the configs read different images ({ours} and {theirs}), so their times cannot be '
-                                 'compared; give --data-root, or leave it out for synthetic images')
+                                 'compared; give data_root=DIR, or leave it out for synthetic images')

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from ..conditions import device_name, versions
+from ..conditions import cpu_flags, device_name, versions
 from ..records import number, variants
 from .stages import STAGES
 from .subject import Subject
@@ -26,8 +26,7 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
     the paper's. `ratio_to_first` is the median over the images of the first config's time over this one's on the
     same image, in the same round; `..._iqr` are quartiles. `stages_ms` divides the median time by each stage's share of
     the time of all calls; in a compiled SlideSegmentor backbone and head are one, the network.
-    `network_over_products` is the time of backbone and head over that of their matrix products alone, in the same
-    round. `gflops` are 1e9 multiply-adds of the network, all windows of an image, attention included.
+    `gflops` are 1e9 multiply-adds of the network, all windows of an image, attention included.
     `peak_memory_mb` is in MiB.
     """
     settings = subject.settings
@@ -40,27 +39,31 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
         stages.update(backbone=None, head=None)
     else:
         stages.pop('network')
-    products = sum(call.products for call in subject.calls) if settings.products else None
     if not subject.calls[0].shapes:  # a segmentor of another make, which does not call its backbone
         stages = dict.fromkeys(stages)
-    return dict(
-        config=subject.path, device=str(settings.device), dtype=settings.dtype, compile=settings.compile,
-        torch=torch.__version__, batch_size=batch, images=images,
-        image_size=list(subject.inputs.most_common(1)[0][0]), windows_per_image=subject.windows_per_image,
+    return conditions_of(subject) | dict(
+        images=images, image_size=list(subject.inputs.most_common(1)[0][0]),
+        windows_per_image=subject.windows_per_image,
         fps=batch / median, fps_mean=batch * len(seconds) / float(seconds.sum()),
         latency_ms_median=1000 * median, latency_ms_p95=1000 * float(np.percentile(seconds, 95)),
         ratio_to_first=float(np.median(ratios)), params_m=subject.parameters / 1e6, gflops=subject.gflops(),
         peak_memory_mb=subject.peak_memory_mb, stages_ms=stages,
-        network_over_products=(spent['backbone'] + spent['head']) / products if products else None,
         ratio_to_first_iqr=quartiles(ratios), fps_iqr=quartiles(batch / seconds),
         latency_ms_iqr=quartiles(1000 * seconds),
         image_sizes={'{} x {}'.format(*size): count for size, count in subject.inputs.most_common()},
-        protocol='throughput' if settings.throughput else 'predict', source=subject.source.kind,
-        source_description=subject.source.describe(), segmentor=type(subject.model).__name__,
-        test_cfg=to_plain(subject.cfg.model.get('test_cfg')), checkpoint=subject.checkpoint,
-        cfg_options=to_plain(cfg_options), repeat=repeat, warmup=warmup, threads=torch.get_num_threads(),
-        device_name=device_name(settings.device),
-        versions=versions(), date=time.strftime('%Y-%m-%d'))
+        cfg_options=to_plain(cfg_options), repeat=repeat, warmup=warmup)
+
+
+def conditions_of(subject: Subject) -> dict:
+    """Returns what was measured under which conditions, as every record of a measurement says it."""
+    settings, built = subject.settings, subject.built
+    return dict(
+        config=built.path, segmentor=type(built.model).__name__, checkpoint=built.checkpoint,
+        test_cfg=to_plain(built.cfg.model.get('test_cfg')), dtype=settings.dtype, compile=settings.compile,
+        batch_size=settings.batch_size, protocol='throughput' if settings.throughput else 'predict',
+        source=subject.source.kind, source_description=subject.source.describe(), device=str(settings.device),
+        device_name=device_name(settings.device), cpu_flags=cpu_flags(), threads=torch.get_num_threads(),
+        torch=torch.__version__, versions=versions(), date=time.strftime('%Y-%m-%d'))
 
 
 def to_plain(value: object) -> object:
@@ -86,16 +89,14 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
     backbone, in the head and after it; of a compiled network, which is both in one, under the backbone.
     """
     unit = 'crops/s' if records[0]['protocol'] == 'throughput' else 'FPS'
-    products = any(row['network_over_products'] for row in records)
     speed = Table(caption='by the median time and by the mean; 95th percentile; ratio to the first config')
     cost = Table(caption='million parameters; windows per image; memory at the peak; ms in backbone, head, after it'
-                 + ' (compiled: both under bb.)' * any(row['stages_ms'].get('network') for row in records)
-                 + '; the network over its matrix products alone' * products)
+                 + ' (compiled: both under bb.)' * any(row['stages_ms'].get('network') for row in records))
     for result in (speed, cost):
         result.add_column('config', overflow='fold', min_width=16)
     for title in (unit, 'by mean', 'ms', 'ms p95', 'ratio', 'quartiles'):
         speed.add_column(title, justify='right')
-    for title in ('M par.', 'GFLOPs', 'wind.', 'MiB', 'ms bb.', 'head', 'after', *['/ prod.'] * products):
+    for title in ('M par.', 'GFLOPs', 'wind.', 'MiB', 'ms bb.', 'head', 'after'):
         cost.add_column(title, justify='right')
     for row, name in zip(records, run_names(records), strict=True):
         low, high = row['ratio_to_first_iqr']
@@ -104,6 +105,5 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
         values = [row[key] for key in ('params_m', 'gflops', 'windows_per_image', 'peak_memory_mb')]
         stages = row['stages_ms']
         values += [stages.get('network') or stages['backbone'], stages['head'], stages['post']]
-        values += [row['network_over_products']] * products
         cost.add_row(name, *map(number, values))
     return speed, cost

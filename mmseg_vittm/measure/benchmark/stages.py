@@ -15,14 +15,10 @@ STAGES = ('backbone', 'head', 'network', 'post')  # the network where backbone a
 
 @dataclass
 class Call:
-    """One timed call: seconds in all and by stage, and the shapes (N, C, H, W) that the backbone was given.
-
-    `products` are the seconds of its matrix products alone, where they were asked for.
-    """
+    """One timed call: seconds in all and by stage, and the shapes (N, C, H, W) that the backbone was given."""
     seconds: float
     stages: dict[str, float]
     shapes: list[tuple[int, ...]] = field(default_factory=list)
-    products: float | None = None
 
 
 def parts(segmentor: nn.Module) -> Iterator[tuple[nn.Module, str]]:

@@ -2,7 +2,7 @@
 from mmengine.config import Config
 from rich.table import Table
 
-from ..benchmark.subject import build_segmentor
+from ..segmentors import build_segmentor
 from .counting import count_activations, count_parameters, fvcore_multiply_adds, multiply_adds, parameters_by_group
 
 
@@ -28,7 +28,7 @@ def count_parts(path: str, cfg: Config, size: tuple[int, int]) -> tuple[list[dic
     for group, count in parameters_by_group(model).items():
         seen += by_group.get(group, 0)
         table.add_row(group, f'{count:,}', f'{100 * count / parameters:.1f}%', f'{by_group.get(group, 0) / 1e9:.3f}')
-    table.add_row('products outside of these modules', '', '', f'{max(0, total - seen) / 1e9:.3f}')
+    table.add_row('matmuls outside of these modules', '', '', f'{max(0, total - seen) / 1e9:.3f}')
     records = []
     for part, module in (('backbone', model.backbone), ('segmentor', model)):
         macs = total if module is model else multiply_adds(module, shape)[0]

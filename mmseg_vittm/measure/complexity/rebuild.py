@@ -1,10 +1,10 @@
 """Rebuilding rows of the paper's tables: our parameters, FLOPs and latency beside the paper's."""
 import torch
-from mmengine.logging import MMLogger
 from rich.table import Table
 from torch import nn
 
 from ...inference.precision import computing_in
+from ...stack import MMLogger
 from ..records import number
 from .counting import fvcore_multiply_adds
 from .paper import IMAGE_SIZE, TITLES, Row
@@ -26,7 +26,8 @@ def latency(model: nn.Module, batch_size: int, device: torch.device) -> float | 
                           num_threads=torch.get_num_threads())
             return 1000 * timer.blocked_autorange(min_run_time=MEASURE_SECONDS).median
     except torch.OutOfMemoryError:
-        MMLogger.get_current_instance().warning(f'A batch of {batch_size} does not fit the memory; give --batch-size')
+        MMLogger.get_current_instance().warning(
+            f'A batch of {batch_size} does not fit the memory; give a smaller one')
         return None
 
 

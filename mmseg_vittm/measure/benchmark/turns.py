@@ -1,4 +1,4 @@
-"""Measuring several configs in one run, image by image in turns, so that ratios survive a noisy machine."""
+"""Several segmentors in one run, image by image in turns, so that ratios survive a noisy machine."""
 import random
 from collections.abc import Callable, Sequence
 
@@ -13,21 +13,21 @@ def warmup_items(subjects: Sequence[Subject], warmup: int, images: int,
         first = {}
         for item in range(images):
             for subject in subjects:
-                inputs, _ = subject.source.prepare(item, subject.model)
+                inputs, _ = subject.prepare(item)
                 first.setdefault((id(subject), inputs.shape), item)
             progress(item + 1, images, 'looking at sizes')
         items += sorted(set(first.values()) - set(items)) * 2
     return items
 
 
-def measure(subjects: Sequence[Subject], images: int, warmup: int, repeat: int,
-            progress: Callable[[int, int, str], None]) -> None:
+def run_in_turns(subjects: Sequence[Subject], images: int, warmup: int, repeat: int,
+                 progress: Callable[[int, int, str], None]) -> None:
     """Runs every subject on every item, in turns, `repeat` times; the calls stay with the subjects.
 
     Their order is shuffled from item to item (seeded), so that nobody always runs after the same other.
 
     Args:
-        subjects: The configs.
+        subjects: The segmentors.
         images: Items 0 to `images` - 1 are measured.
         warmup: Items run before that without being kept.
         repeat: Rounds over all items.
@@ -41,5 +41,3 @@ def measure(subjects: Sequence[Subject], images: int, warmup: int, repeat: int,
             subject.run(item, keep)
             done += 1
             progress(done, total, 'measuring' if keep else 'warming up')
-    for subject in subjects:
-        subject.measure_memory()

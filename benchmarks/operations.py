@@ -1,4 +1,5 @@
-"""Where the time of a call goes, by kind of operation, as PyTorch's profiler sees it."""
+"""Profiles calls of segmentors by kind of operation: python benchmarks/operations.py CONFIG [CONFIG ...]"""
+import argparse
 import re
 from collections.abc import Callable, Sequence
 
@@ -6,14 +7,21 @@ import torch
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
-from ..conditions import synchronize
-from ..records import number
+import mmseg_vittm
+from mmseg_vittm.commands.measuring import add_measuring_options, make_subjects, parse_measuring_args, run_subjects
+from mmseg_vittm.commands.options import run
+from mmseg_vittm.commands.progress import open_console
+from mmseg_vittm.inference.precision import computing_in
+from mmseg_vittm.measure.benchmark.report import conditions_of, run_names
+from mmseg_vittm.measure.benchmark.subject import Subject
+from mmseg_vittm.measure.conditions import synchronize
+from mmseg_vittm.measure.records import number, write_records
 
 # Kind of operation -> what its names look like: PyTorch's operators on a CPU, kernels on a GPU. The first match counts.
 KINDS = {
     'attention': r'scaled_dot_product|flash|fmha',
     'interpolation': r'upsample|interp',
-    'matrix products': r'mm$|conv|linear|gemm|cutlass|nvjet|xmma|^sm\d+_',
+    'matmuls': r'mm$|conv|linear|gemm|cutlass|nvjet|xmma|^sm\d+_',
     'softmax': r'softmax',
     'norms': r'norm',
     'argmax': r'argmax|_label_kernel|ArgMax',
@@ -64,3 +72,38 @@ def profile_table(names: Sequence[str], profiles: Sequence[dict[str, float]], de
             table.add_row(kind, *(number(spent.get(kind)) for spent in profiles))
     table.add_row('in all', *(number(sum(spent.values())) for spent in profiles))
     return table
+
+
+def record(subject: Subject) -> dict:
+    """Profiles a segmentor on the largest of its items so far; returns milliseconds by kind, with the conditions."""
+    inputs, predict = subject.prepare(subject.largest[1])
+    with torch.no_grad(), computing_in(subject.settings.dtype, subject.settings.device):
+        spent = profile_call(predict, subject.settings.device)
+    return conditions_of(subject) | dict(image_size=list(inputs.shape[2:]), profile_ms=spent)
+
+
+def parse_args() -> argparse.Namespace:
+    """Returns the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        description="Profiles a call of each config's segmentor on the largest of some images, under PyTorch's "
+        "profiler: milliseconds by kind of operation, operators' own times on a CPU, kernels' on a GPU.")
+    add_measuring_options(parser, 5, 'images of which the largest is profiled (default: %(default)s)', warmup=0)
+    return parse_measuring_args(parser)
+
+
+def main() -> None:
+    """Runs the command line."""
+    args = parse_args()
+    mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
+    console = open_console()
+    subjects = make_subjects(args)
+    run_subjects(subjects, args, console)
+    records = [record(subject) for subject in subjects]
+    if args.json:
+        write_records(args.json, records)
+    console.print(profile_table(run_names(records), [row['profile_ms'] for row in records],
+                                subjects[0].settings.device))
+
+
+if __name__ == '__main__':
+    run(main)
