@@ -20,7 +20,7 @@ from mmseg_vittm import optimize
 from mmseg_vittm.inference.host_memory import Trimmer, resident, trim
 
 ROOT = Path(__file__).resolve().parents[1]
-POLICIES = {'never': lambda: None, 'slack': Trimmer(share=float('inf')), 'always': trim}
+POLICIES = {'never': lambda: None, 'slack': Trimmer(), 'always': trim}
 
 
 def build(config: str) -> torch.nn.Module:
