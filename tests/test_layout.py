@@ -15,7 +15,7 @@ FLOORS = (
     {'commands'},
     {''},  # the package itself, which exports from all
 )
-# Rooms that import PyTorch and these alone, besides the standard library and their own folder.
+# Rooms that import PyTorch and these alone, besides the standard library, their own folder and our errors.
 APART = {'vittm': {'torch', 'timm'}, 'inference.windows': {'torch', 'triton'}}
 
 
@@ -57,7 +57,7 @@ def test_what_stands_apart(room):
     folder, allowed = PACKAGE / room.replace('.', '/'), APART[room] | sys.stdlib_module_names
     for path in sorted(folder.glob('*.py')):
         for name, line in imports_of(path, PACKAGE):
-            inside = name.startswith(f'mmseg_vittm.{room}')
+            inside = name.startswith((f'mmseg_vittm.{room}', 'mmseg_vittm.errors.'))
             assert inside or name.split('.')[0] in allowed, f'{path.name}, line {line}: imports {name}'
 
 
