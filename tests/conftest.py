@@ -58,11 +58,19 @@ def mmseg_scope():
         yield
 
 
+class LogLines(list):
+    """Lines of a log, (level, message) each."""
+
+    def of(self, *levels: str) -> list[str]:
+        """The messages of some levels."""
+        return [message for level, message in self if level in levels]
+
+
 @pytest.fixture
-def log_lines(monkeypatch) -> list[tuple[str, str]]:
-    """What mmengine's loggers say during a test, whichever their handlers: (level, message) each."""
+def log_lines(monkeypatch) -> LogLines:
+    """What mmengine's loggers say during a test, whichever their handlers."""
     from mmengine.logging import MMLogger
-    lines, handle = [], MMLogger.callHandlers
+    lines, handle = LogLines(), MMLogger.callHandlers
 
     def record(logger, line):
         lines.append((line.levelname, line.getMessage()))

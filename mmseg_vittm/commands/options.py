@@ -10,11 +10,13 @@ from mmengine.config import DictAction
 
 from ..errors import CheckpointError, InputError, TrainingError, one_line
 from ..inference.precision import DTYPES
+from ..weights.files import TRUST
+from ..weights.mmengine_loader import use_safe_loader
 from .launch import LAUNCHERS
 
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
 FLAGS = ('allow_partial', 'amp', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
-         'latency', 'launcher', 'miou', 'opacity', 'out', 'overwrite', 'pretrained', 'products', 'resume', 'show_dir',
+         'latency', 'launcher', 'miou', 'opacity', 'out', 'overwrite', 'pretrained', 'resume', 'show_dir',
          'throughput', 'trust_checkpoint', 'tta', 'work_dir')
 # A value: True, a string, an absolute path, or a word; and neither part of a path nor of a longer word.
 _VALUE = r"""(True|'[^']*'|"[^"]*"|[/~][^\s,;'"()]*|(?!False\b|None\b)[\w.:]+)(?![\w/\\]|\.\w)"""
@@ -71,7 +73,11 @@ def add_speed_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a tool; a user's error becomes one line on stderr and exit status 2, anything else a traceback."""
+    """Runs a tool, which reads checkpoints without running code in them, whatever config it is given.
+
+    A user's error becomes one line on stderr and exit status 2, anything else a traceback.
+    """
+    use_safe_loader()
     try:
         main()
     except (InputError, CheckpointError, TrainingError) as error:
@@ -94,7 +100,7 @@ def as_flags(message: str) -> str:
         if value == 'True':
             return name
         return f'{name}={value[1:-1]}' if value[0] in '\'"' else f'{name} {value}'
-    return _ARGUMENT.sub(flag, message)
+    return _ARGUMENT.sub(flag, message).replace(TRUST, 'by --trust-checkpoint')
 
 
 def fail(message: str) -> NoReturn:

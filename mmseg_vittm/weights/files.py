@@ -15,7 +15,8 @@ from ..errors import CheckpointError, shown
 from . import unpickling
 
 _trusted = contextvars.ContextVar('trusted', default=False)
-REMEDY = 'if you trust where it is from, and only then, read it in `with mmseg_vittm.trust_checkpoints():`'
+TRUST = 'in `with mmseg_vittm.trust_checkpoints():`'
+REMEDY = f'if you trust where it is from, and only then, read it {TRUST}'
 
 
 class trust_checkpoints:  # noqa: N801  (like torch.set_grad_enabled: a function, and a context)

@@ -13,7 +13,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from ..errors import CheckpointError
 from .dataset_meta import read_dataset_meta
-from .files import is_safetensors, read_weights_file, trusted
+from .files import TRUST, is_safetensors, read_weights_file, trusted
 
 # mmengine logs what follows `load_from_` in the name of a loader: those of this file are named like its own.
 
@@ -79,8 +79,7 @@ def _needs_a_config(init_model: Any) -> Any:
     def guarded(self, cfg, weights, device='cpu'):
         if not cfg and not trusted():
             raise CheckpointError(f'{weights}: without a config, the one in the checkpoint would be run as a program; '
-                                  'give model=CONFIG, or, if you trust where the file is from, do it in `with '
-                                  'mmseg_vittm.trust_checkpoints():`')
+                                  f'give model=CONFIG, or, if you trust where the file is from, do it {TRUST}')
         return init_model(self, cfg, weights, device)
     return guarded
 

@@ -13,7 +13,7 @@ from mmseg.apis import init_model
 from mmseg.registry import DATASETS
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, InputError
 from .dataset_meta import check_dataset_meta
 from .mmengine_loader import use_safe_loader
 from .report import LoadReport
@@ -78,18 +78,24 @@ def load_model_weights(model: nn.Module, state: dict[str, Tensor], path: str, al
         MMLogger.get_current_instance().warning(f'{path} was loaded in part. {problems}')
 
 
-def load_model(config: Config, path: str, device: str, allow_partial: bool = False) -> nn.Module:
+def load_model(config: Config | str, path: str, device: str = 'cpu', allow_partial: bool = False) -> nn.Module:
     """Builds the segmentor of a config with a checkpoint's weights, ready for `mmseg.apis.inference_model`.
 
     Args:
-        config: The config; stays as it is.
+        config: The config, which stays as it is; or the path of its file.
         path: The checkpoint, see `read_checkpoint`.
         device: Such as `'cpu'` or `'cuda:0'`.
         allow_partial: Load what fits, and log what does not.
 
     Raises:
         CheckpointError: The checkpoint cannot be read, or does not fit the model exactly.
+        InputError: There is no such device.
     """
+    try:
+        target = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f'device={device!r}: no such device; give cpu, cuda or cuda:N') from error
+    config = config if isinstance(config, Config) else Config.fromfile(config)
     checkpoint = read_checkpoint(path, allow_partial=allow_partial)
     model = init_model(config.copy(), device='cpu')
     load_model_weights(model, checkpoint['state_dict'], path, allow_partial)
@@ -97,4 +103,4 @@ def load_model(config: Config, path: str, device: str, allow_partial: bool = Fal
     if not meta.get('classes') or meta.get('palette') is None or len(meta['palette']) == 0:
         meta = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
     model.dataset_meta = dict(meta)
-    return model.to(torch.device(device)).eval()
+    return model.to(target).eval()

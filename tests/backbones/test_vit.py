@@ -2,7 +2,6 @@
 import pytest
 import timm
 import torch
-from mmengine.logging import MMLogger
 from mmseg.registry import MODELS
 from timm.layers import resample_abs_pos_embed
 from tiny_models import assert_no_dead_parameters, images, random_loss, save_weights
@@ -70,14 +69,12 @@ def test_only_the_last_map_has_the_final_norm(reference, checkpoint):
 
 
 @pytest.mark.parametrize('img_size,grid', [(512, (32, 32)), ((64, 128), (4, 8)), (224, (14, 14))])
-def test_positions_of_timm_checkpoints_are_resampled(reference, checkpoint, img_size, grid, monkeypatch):
-    lines = []
-    monkeypatch.setattr(MMLogger.get_current_instance(), 'info', lambda line, *args: lines.append(line))
+def test_positions_of_timm_checkpoints_are_resampled(reference, checkpoint, img_size, grid, log_lines):
     backbone = load(checkpoint, img_size=img_size)
     expected = resample_abs_pos_embed(reference.pos_embed, list(grid), [14, 14], 1)
     torch.testing.assert_close(backbone.vit.pos_embed, expected)
     assert torch.equal(backbone.vit.pos_embed[:, :1], reference.pos_embed[:, :1])
-    (line, ) = lines
+    (line, ) = log_lines.of('INFO')
     assert "timm's ViT checkpoint" in line and 'classification only' in line
     assert ('14x14 -> ' in line) == (grid != (14, 14))
 

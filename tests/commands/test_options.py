@@ -15,6 +15,7 @@ from mmseg_vittm.errors import CheckpointError, InputError, TrainingError
     ('Did you mean data_root=/data/my_ade?', 'Did you mean --data-root /data/my_ade?'),
     ('data_root="a folder": no such folder', '--data-root=a folder: no such folder'),
     ('device=cuda:3 is not there', '--device cuda:3 is not there'),
+    ('read it in `with mmseg_vittm.trust_checkpoints():`', 'read it by --trust-checkpoint'),
     ('set (dtype=fp32, compile=True)', 'set (--dtype fp32, --compile)')])
 def test_arguments_become_flags(message, expected):
     assert as_flags(message) == expected

@@ -7,6 +7,7 @@ import sys
 import pytest
 from soak import build, images
 from tiny_models import ROOT
+from tool_runs import environment
 
 from mmseg_vittm import Predictor
 from mmseg_vittm.inference.host_memory import resident
@@ -17,9 +18,8 @@ linux_only = pytest.mark.skipif(resident() is None, reason='this system does not
 
 
 def soak(*options: str) -> dict:
-    paths = [str(ROOT), str(ROOT / 'tests'), *filter(None, [os.environ.get('PYTHONPATH')])]
     done = subprocess.run([sys.executable, str(ROOT / 'tests' / 'soak.py'), *options], capture_output=True, text=True,
-                          timeout=3600, env=os.environ | dict(PYTHONPATH=os.pathsep.join(paths), OMP_NUM_THREADS='1'))
+                          timeout=3600, env=environment())
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -3,7 +3,6 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -11,7 +10,7 @@ from bad_files import splits_config, spoil, write_set
 from PIL import Image
 from tiny_models import ROOT
 from tool_inside import error_inside
-from tool_runs import run_tool
+from tool_runs import environment, run_tool, tool_command
 
 
 def write_config(path, root) -> str:
@@ -58,9 +57,8 @@ def test_interrupt_is_clean(tmp_path):
             os.link(path, path.with_stem(f'{path.stem}_{number}'))
     config = write_config(tmp_path / 'set.py', root)
     process = subprocess.Popen(
-        [sys.executable, '-u', ROOT / 'tools/check_dataset.py', config, '--workers', '2'], stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env=os.environ | {'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])})
+        tool_command('check_dataset.py', config, '--workers', '2'), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True, env=environment(PYTHONUNBUFFERED=1))
     for line in process.stdout:
         if 'checking' in line:
             break

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer, MMLogger
+from mmengine.logging import HistoryBuffer
 from mmseg.registry import MODELS
 from timm.layers import resample_abs_pos_embed_nhwc
 from tiny_models import DATA, WRAPPINGS, images, read_golden, save_weights
@@ -48,14 +48,6 @@ def assert_golden(backbone: ViTTM) -> None:
 
 
 @pytest.fixture
-def log(monkeypatch):
-    """The lines that a load logs."""
-    lines = []
-    monkeypatch.setattr(MMLogger.get_current_instance(), 'info', lambda line, *args: lines.append(line))
-    return lines
-
-
-@pytest.fixture
 def authors(tmp_path):
     """Saves the authors' weights, changed by a function."""
     def save(change=dict, name: str = 'authors.pth', golden=GOLDEN):
@@ -65,10 +57,10 @@ def authors(tmp_path):
 
 @pytest.mark.parametrize('wrapping,ending', [(name, '.pth') for name in WRAPPINGS] + [
     (name, '.safetensors') for name in WRAPPINGS if 'state_dict' not in name])
-def test_every_wrapping_of_the_authors_files(wrapping, ending, authors, log):
+def test_every_wrapping_of_the_authors_files(wrapping, ending, authors, log_lines):
     backbone = load(authors(WRAPPINGS[wrapping], f'{wrapping}{ending}'))
     assert_golden(backbone)
-    (line, ) = log
+    (line, ) = log_lines.of('INFO')
     tensors, parameters = len(backbone.state_dict()), sum(weight.numel() for weight in backbone.parameters())
     assert f'{tensors} tensors ({parameters / 1e6:.2f} M parameters)' in line and f'{wrapping}{ending}' in line
     assert '\n' not in line and "the authors' ViTTM checkpoint" in line
@@ -83,9 +75,9 @@ def test_own_backbone_weights(tmp_path, authors, ending):
     assert_golden(load(path))
 
 
-def test_whole_mmseg_checkpoint_as_the_runner_saves_it(tmp_path, authors, log):
+def test_whole_mmseg_checkpoint_as_the_runner_saves_it(tmp_path, authors, log_lines):
     backbone = load(authors())
-    log.clear()
+    log_lines.clear()
     history = HistoryBuffer([3.0, 2.5], [1, 1])
     history.update(2.0)
     state = {**{f'backbone.{name}': weight for name, weight in backbone.state_dict().items()},
@@ -97,7 +89,8 @@ def test_whole_mmseg_checkpoint_as_the_runner_saves_it(tmp_path, authors, log):
                             resumed_keys={'train/loss': True})}, tmp_path / 'iter_7.pth')
     assert_golden(load(path))
     assert_golden(load(path))  # a second read needs the same permissions again
-    assert 'MMSegmentation checkpoint' in log[0] and 'dropped 1 tensors (0.00 M, decode_head)' in log[0]
+    line = log_lines.of('INFO')[0]
+    assert 'MMSegmentation checkpoint' in line and 'dropped 1 tensors (0.00 M, decode_head)' in line
     # Reading changes nothing of what the process allows, and what it allows changes nothing here.
     with safe_globals([HistoryBuffer, np.dtype, (getattr, 'builtins.getattr')]):
         before = set(get_safe_globals())
@@ -113,7 +106,7 @@ def test_unknown_part_of_a_whole_checkpoint_is_unexpected(tmp_path, authors):
 
 
 @pytest.mark.parametrize('img_size', [112, (28, 70), (56, 112), (14, 14)])
-def test_positions_are_resampled_to_another_size(img_size, authors, log):
+def test_positions_are_resampled_to_another_size(img_size, authors, log_lines):
     backbone = load(authors(), img_size=img_size)
     grid = backbone.encoder.memory_stream.pos_embed.grid
     assert grid == tuple(side // 14 for side in backbone.encoder.img_size)
@@ -121,7 +114,7 @@ def test_positions_are_resampled_to_another_size(img_size, authors, log):
         stored = GOLDEN.state[f'{name}_pos_embed'].unflatten(1, (4, 4))
         actual = getattr(backbone.encoder, f'{name}_stream').pos_embed.weight
         torch.testing.assert_close(actual, resample_abs_pos_embed_nhwc(stored, list(grid)), atol=1e-5, rtol=1e-5)
-    assert f'pos_embed.weight 4x4 -> {grid[0]}x{grid[1]}' in log[0]
+    assert f'pos_embed.weight 4x4 -> {grid[0]}x{grid[1]}' in log_lines.of('INFO')[0]
 
 
 def test_own_rectangular_positions_are_resampled_as_rectangles(tmp_path):
@@ -162,12 +155,12 @@ def test_everything_that_does_not_fit_is_in_one_error(authors):
     assert 'unexpected (' in error and 'encoder.blocks.2.encoder.norm1.weight' in error
 
 
-def test_a_deeper_checkpoint_loads_only_where_out_indices_leave_blocks_out(authors, log):
+def test_a_deeper_checkpoint_loads_only_where_out_indices_leave_blocks_out(authors, log_lines):
     backbone = load(authors(), out_indices=(0, 1))
     with torch.no_grad():
         for i, tensor in enumerate(backbone(GOLDEN.images)):
             torch.testing.assert_close(tensor, GOLDEN.expected[f'backbone_feature.{i}'], atol=1e-4, rtol=0)
-    assert 'for outputs that this model does not give' in log[0]
+    assert 'for outputs that this model does not give' in log_lines.of('INFO')[0]
     assert 'encoder.blocks.2.' in refused(authors(), 'unexpected', arch=GOLDEN.arguments['arch'] | dict(num_layers=2))
 
 
@@ -211,7 +204,7 @@ def test_backbone_of_a_segmentor_is_loaded_by_its_init_weights(authors, mmseg_sc
 @pytest.mark.parametrize('manifest,arguments', [
     ('vittm_b_64_64', dict()), ('vittm_s_64_64', dict(arch='small')),
     ('vittm_b_49_196', dict(process_patch_size=32, memory_patch_size=16))])
-def test_released_files_fit(manifest, arguments, tmp_path, log):
+def test_released_files_fit(manifest, arguments, tmp_path, log_lines):
     """By their manifests: the authors' names and shapes, full size (on no memory: one zero, expanded)."""
     shapes = json.loads((DATA / 'manifests' / f'{manifest}.json').read_text())
     path = save_weights({name: torch.zeros(()).expand(shape) for name, shape in shapes.items()}, tmp_path / 'w.pth')
@@ -220,7 +213,8 @@ def test_released_files_fit(manifest, arguments, tmp_path, log):
         backbone = MODELS.build(dict(type='ViTTM', **arguments, init_cfg=init_cfg))
     with pytest.warns(UserWarning, match='meta'):
         backbone.init_weights()
-    assert f'{len(backbone.state_dict())} tensors' in log[0] and 'resampled' not in log[0]
+    line, = log_lines.of('INFO')
+    assert f'{len(backbone.state_dict())} tensors' in line and 'resampled' not in line
 
 
 def test_wrappers_inside_each_other(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from malicious_files import FORMS, attacks, code_in_configs, save_as
 from mmengine.config import Config
-from mmengine.logging import HistoryBuffer, MMLogger
+from mmengine.logging import HistoryBuffer
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner, load_checkpoint
 from mmseg.apis import MMSegInferencer, init_model
@@ -46,13 +46,6 @@ def good(config) -> dict:
     return dict(state_dict=model.state_dict(), meta=dict(cfg=text, iter=4, epoch=0, dataset_meta=META),
                 message_hub=dict(log_scalars={'loss': HistoryBuffer([1.0], [1])}, runtime_info=dict(cfg=text),
                                  resumed_keys={}))
-
-
-@pytest.fixture
-def warnings_logged(monkeypatch) -> list[str]:
-    lines = []
-    monkeypatch.setattr(MMLogger, 'warning', lambda logger, line, *_: lines.append(line))
-    return lines
 
 
 def save(content, path) -> str:
@@ -147,12 +140,12 @@ def test_trusted_inferencers_need_none(good, tmp_path):
     assert all(torch.equal(state[name], weight) for name, weight in good['state_dict'].items())
 
 
-def test_ways_out_are_explicit(tmp_path, warnings_logged):
+def test_ways_out_are_explicit(tmp_path, log_lines):
     marker = tmp_path / 'marker'
     path = save(dict(state_dict={}, meta=attacks(marker)['system'][0]), tmp_path / 'bad.pth')
     with mmseg_vittm.trust_checkpoints():
         assert read_weights_file(path)['state_dict'] == {}
-    assert marker.exists() and len(warnings_logged) == 1 and path in warnings_logged[0]
+    assert marker.exists() and len(log_lines.of('WARNING')) == 1 and path in log_lines.of('WARNING')[0]
     marker.unlink()
     refused(lambda: read_weights_file(path), 'mmseg_vittm.trust_checkpoints()')
     mmseg_vittm.trust_checkpoints()
@@ -211,7 +204,7 @@ def test_safetensors_by_content(good, tmp_path):
     refused(lambda: read_weights_file(save_as(good, tmp_path / 'zip.safetensors', 'zip')), 'no .safetensors file')
 
 
-def test_what_does_not_fit_is_named_and_counted(config, good, tmp_path, warnings_logged):
+def test_what_does_not_fit_is_named_and_counted(config, good, tmp_path, log_lines):
     cfg, state = Config.fromfile(config), good['state_dict']
     heads = [name for name in state if name.startswith('decode_head.')]
     cases = dict(
@@ -230,14 +223,14 @@ def test_what_does_not_fit_is_named_and_counted(config, good, tmp_path, warnings
         message = refused(lambda path=path: load_model(cfg, path, 'cpu'), path, 'allow_partial=True', *words[name])
         assert len(message) < 1500
         refused(lambda path=path: runner.load_checkpoint(path), path, *words[name])
-        warnings_logged.clear()
+        log_lines.clear()
         model = load_model(cfg, path, 'cpu', allow_partial=True)
-        assert path in warnings_logged[0] and words[name][0] in warnings_logged[0]
+        assert path in log_lines.of('WARNING')[0] and words[name][0] in log_lines.of('WARNING')[0]
         key = 'backbone.encoder.blocks.0.read_norm.weight'
         assert torch.equal(model.state_dict()[key], state[key])
         runner.allow_partial = True
         runner.load_checkpoint(path)
-        assert len(warnings_logged) == 2
+        assert len(log_lines.of('WARNING')) == 2
 
 
 @pytest.mark.parametrize('content,words', [

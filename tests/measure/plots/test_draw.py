@@ -43,7 +43,7 @@ def svg_texts(path: Path) -> list[str]:
     return [''.join(node.itertext()) for node in ElementTree.parse(path).iter('{http://www.w3.org/2000/svg}text')]
 
 
-def test_the_same_files_whatever_matplotlib_is_set_to(tmp_path, log):
+def test_the_same_files_whatever_matplotlib_is_set_to(tmp_path, log_lines):
     file = example(tmp_path)
     written = draw(tmp_path / 'one', file, title='Price: $5 & $6')
     assert sorted(path.name for path in written) == OUTPUTS
@@ -63,7 +63,7 @@ def test_the_same_files_whatever_matplotlib_is_set_to(tmp_path, log):
 
 
 @pytest.mark.parametrize('name', OUTPUTS)
-def test_nothing_is_overwritten_unasked(name, tmp_path, log):
+def test_nothing_is_overwritten_unasked(name, tmp_path, log_lines):
     out = tmp_path / 'out'
     out.mkdir()
     (out / name).write_text('precious')
@@ -72,27 +72,27 @@ def test_nothing_is_overwritten_unasked(name, tmp_path, log):
     assert [path.name for path in out.iterdir()] == [name] and (out / name).read_text() == 'precious'
 
 
-def test_overwrite_and_wrong_folders(tmp_path, log):
+def test_overwrite_and_wrong_folders(tmp_path, log_lines):
     (tmp_path / 'pareto.svg').write_text('old')
     (tmp_path / 'stages.svg').write_text('old')
     file = write(tmp_path / 'a.json', record(protocol='throughput', stages_ms=dict.fromkeys(['backbone', 'head'])))
     draw(tmp_path, file, overwrite=True)
     assert (tmp_path / 'pareto.svg').read_text() != 'old' and (tmp_path / 'stages.svg').read_text() == 'old'
-    assert any(f'No stage plot, for want of latencies by stage (throughput): {VITTM}' in line for line in log)
-    assert any(f'{tmp_path / "stages.svg"}: of an earlier run' in line for line in log)
+    assert any(f'No stage plot, for want of latencies by stage (throughput): {VITTM}' in line for _, line in log_lines)
+    assert any(f'{tmp_path / "stages.svg"}: of an earlier run' in line for _, line in log_lines)
     with pytest.raises(InputError, match='a.json: cannot be made a folder'):
         draw(Path(file), file)
     with pytest.raises(InputError, match='inside: cannot be made a folder'):
         draw(Path(file) / 'inside', file)
 
 
-def test_stages_of_some_configs(tmp_path, log):
+def test_stages_of_some_configs(tmp_path, log_lines):
     draw(tmp_path, write(tmp_path / 'a.json', record(), record(VIT, stages_ms=None)))
     assert 'ViT-B/16' in svg_texts(tmp_path / 'pareto.svg') and 'ViT-B/16' not in svg_texts(tmp_path / 'stages.svg')
-    assert any(line.startswith('Not in the stage plot') and VIT in line for line in log)
+    assert any(line.startswith('Not in the stage plot') and VIT in line for _, line in log_lines)
 
 
-def test_nothing_is_written_where_an_input_is_wrong(tmp_path, log):
+def test_nothing_is_written_where_an_input_is_wrong(tmp_path, log_lines):
     with pytest.raises(InputError, match='no mIoU is known'):
         draw(tmp_path / 'out', write(tmp_path / 'a.json', record(SMALL_VITTM)))
     with pytest.raises(InputError, match='no number'):
@@ -100,7 +100,7 @@ def test_nothing_is_written_where_an_input_is_wrong(tmp_path, log):
     assert not (tmp_path / 'out').exists()
 
 
-def test_tool(tmp_path, log):
+def test_tool(tmp_path, log_lines):
     file, out = example(tmp_path), tmp_path / 'out'
     command = ('plot.py', file, '-o', out, '--miou', f'{VITTM}=44.5', '--title', 'A title')
     done = run_tool(*command)

@@ -42,12 +42,12 @@ def test_wrong_mious(options, problem):
         parse_mious(options, [VIT])
 
 
-def test_points(tmp_path, log):
+def test_points(tmp_path, log_lines):
     measurements = read_measurements([example(tmp_path)])
     points = make_points(measurements, read_metafiles(METAFILES), {VITTM: 44.0})
     assert points == [Point('ViTTM-B(64, 64)', 'ViTTM', 0.5, 44.0, None, (0.48, 0.51)),
                       Point('ViT-B/16', 'ViT', 0.3, 45.65, 'ViTTM paper, Table 6')]
-    warning, = log
+    warning, = log_lines.of('WARNING')
     assert SMALL_VITTM in warning and f'{SMALL_VITTM}=VALUE' in warning and VIT not in warning
     with pytest.raises(InputError, match=f'{SMALL_VITTM}; give miou={SMALL_VITTM}=VALUE'):
         make_points(measurements[2:], read_metafiles(METAFILES), {})
