@@ -11,7 +11,7 @@ from mmengine.config import DictAction
 from ..errors import CheckpointError, InputError, TrainingError, one_line
 from ..inference.precision import DTYPES
 from ..weights.files import TRUST
-from ..weights.mmengine_loader import use_safe_loader
+from ..weights.mmengine_loader import use_safe_reading
 from .launch import LAUNCHERS
 
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
@@ -77,7 +77,7 @@ def run(main: Callable[[], None]) -> None:
 
     A user's error becomes one line on stderr and exit status 2, anything else a traceback.
     """
-    use_safe_loader()
+    use_safe_reading()
     try:
         main()
     except (InputError, CheckpointError, TrainingError) as error:

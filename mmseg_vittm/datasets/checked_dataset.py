@@ -32,7 +32,7 @@ class CheckedDataset:
     `LoadAnnotations` load, wherever they are in pipelines; errors of other transforms at least name the image.
 
     Our Runner wraps the dataset of every dataloader, so that `bad_data` and `max_skipped` may stand in the config of
-    any dataset (`--cfg-options train_dataloader.dataset.bad_data=skip`). With another Runner, one line does it:
+    any dataset (`train_dataloader.dataset.bad_data="skip"`). With another Runner, one line does it:
     `train_dataloader['dataset'] = dict(type='CheckedDataset', dataset=train_dataloader['dataset'])`.
 
     Args:

@@ -7,7 +7,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError, InputError, one_line, shown
-from ..weights.mmengine_loader import use_safe_loader
+from ..weights.mmengine_loader import use_safe_reading
 from ..weights.whole_model import load_model_weights, read_checkpoint
 from .checked_data import use_checked_data
 from .resume import begin_anew, newest_resumable, why_not_resumable
@@ -33,7 +33,7 @@ class StrictRunner(Runner):
     allow_partial = False
 
     def __init__(self, *args, **kwargs):
-        use_safe_loader()
+        use_safe_reading()
         super().__init__(*args, **kwargs)
 
     @classmethod

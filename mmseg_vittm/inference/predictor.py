@@ -10,7 +10,7 @@ from mmengine.dataset import Compose
 from torch import nn
 
 from ..errors import InputError, one_line
-from ..weights.mmengine_loader import use_safe_loader
+from ..weights.mmengine_loader import use_safe_reading
 from .batch_queue import BatchQueue, Item
 from .host_memory import Trimmer
 from .images import CHANNEL_ORDERS, Source, as_bgr
@@ -45,7 +45,7 @@ class Predictor:
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f'batch_size must be a positive integer, got {batch_size!r}')
         _check_choice('channel_order', channel_order, CHANNEL_ORDERS)
-        use_safe_loader()
+        use_safe_reading()
         self.model, self.batch_size, self.channel_order = model, batch_size, channel_order
         self._reader, self._pipeline = _build_pipeline(model)
         self.classes, self.palette = classes_of(model)

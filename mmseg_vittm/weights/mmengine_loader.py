@@ -15,7 +15,7 @@ from ..errors import CheckpointError
 from .dataset_meta import read_dataset_meta
 from .files import TRUST, is_safetensors, read_weights_file, trusted
 
-# mmengine logs what follows `load_from_` in the name of a loader: those of this file are named like its own.
+# mmengine logs what follows `load_from_` in the name of a function: those of this file are named like its own.
 
 
 def load_from_local(path: str, map_location: Any = None) -> Any:
@@ -84,24 +84,24 @@ def _needs_a_config(init_model: Any) -> Any:
     return guarded
 
 
-def use_safe_loader() -> None:
+def use_safe_reading() -> None:
     """Makes mmengine read every checkpoint by `read_weights_file`, in this process from now on.
 
     Importing `mmseg_vittm` does not call it: our tools, `StrictRunner`, `load_model` and `Predictor` do, and configs by
     naming `mmseg_vittm.weights.safe_loading` in their `custom_imports`.
 
-    It covers what goes through mmengine's loader: Runners, `init_cfg`, `mmseg.apis.init_model`, `MMSegInferencer`. A
-    file that holds what `read_weights_file` takes gives the same results as before, at the same `map_location`, from
-    the same addresses and caches. What it refuses, checkpoints that need code to load, is an error whose remedy is
-    `mmseg_vittm.trust_checkpoints()`. So is an inferencer called without a config, since a config decides what is
-    imported and called (`dict(type='subprocess.Popen', ...)`): no look at its text could make it safe. What does not
-    go through mmengine stays as it is: `torch.load` itself, timm's `pretrained=True`.
+    It covers what goes through mmengine's `CheckpointLoader`: Runners, `init_cfg`, `mmseg.apis.init_model`,
+    `MMSegInferencer`. A file that holds what `read_weights_file` takes gives the same results as before, at the same
+    `map_location`, from the same addresses and caches. What it refuses, checkpoints that need code to load, is an error
+    whose remedy is `mmseg_vittm.trust_checkpoints()`. So is an inferencer called without a config, since a config
+    decides what is imported and called (`dict(type='subprocess.Popen', ...)`): no look at its text could make it safe.
+    What does not go through mmengine stays as it is: `torch.load` itself, timm's `pretrained=True`.
     """
     if CheckpointLoader._schemes.get('') is load_from_local:
         return
-    for prefix, loader in {'': load_from_local, 'pavi://': load_from_pavi, r'(\S+\:)?s3://': load_from_ceph,
-                           r'(\S+\:)?petrel://': load_from_ceph}.items():
-        CheckpointLoader.register_scheme(prefixes=prefix, loader=loader, force=True)
+    for prefix, read in {'': load_from_local, 'pavi://': load_from_pavi, r'(\S+\:)?s3://': load_from_ceph,
+                         r'(\S+\:)?petrel://': load_from_ceph}.items():
+        CheckpointLoader.register_scheme(prefixes=prefix, loader=read, force=True)
     # What http(s)://, torchvision://, open-mmlab:// and mmcls:// come down to.
     mmengine_checkpoint.load_url = load_url
     if not hasattr(BaseInferencer._init_model, '__wrapped__'):

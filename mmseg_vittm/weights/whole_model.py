@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, InputError
 from .dataset_meta import check_dataset_meta
-from .mmengine_loader import use_safe_loader
+from .mmengine_loader import use_safe_reading
 from .report import LoadReport
 from .state_dicts import check_weights
 from .strict import load_weights
@@ -37,7 +37,7 @@ def read_checkpoint(path: str, map_location: Any = 'cpu', allow_partial: bool = 
     Raises:
         CheckpointError: The file cannot be read, or is no such checkpoint.
     """
-    use_safe_loader()
+    use_safe_reading()
     checkpoint = CheckpointLoader.load_checkpoint(path, map_location, logger='silent')
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
         raise CheckpointError(f"{path}: no checkpoint of a whole model, it has no 'state_dict'; backbone weights are "

@@ -4,7 +4,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 
 from mmseg_vittm.errors import CheckpointError
-from mmseg_vittm.weights.mmengine_loader import use_safe_loader
+from mmseg_vittm.weights.mmengine_loader import use_safe_reading
 from mmseg_vittm.weights.whole_model import read_checkpoint
 
 
@@ -20,6 +20,6 @@ def test_whole_model_checkpoints(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
-    use_safe_loader()
+    use_safe_reading()
     with pytest.raises(CheckpointError, match='none.pth'):
         CheckpointLoader.load_checkpoint(str(tmp_path / 'none.pth'))
