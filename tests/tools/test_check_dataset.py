@@ -58,7 +58,8 @@ def test_interrupt_is_clean(tmp_path):
     config = write_config(tmp_path / 'set.py', root)
     process = subprocess.Popen(
         tool_command('check_dataset.py', config, '--workers', '2'), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True, env=environment(PYTHONUNBUFFERED=1))
+        text=True, start_new_session=True, env=environment(PYTHONUNBUFFERED=1),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # which a shell's background job ignores
     for line in process.stdout:
         if 'checking' in line:
             break

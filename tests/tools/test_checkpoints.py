@@ -1,4 +1,6 @@
 """The command lines with checkpoints that are malicious, of another model, or .safetensors."""
+import contextlib
+
 import pytest
 import torch
 from malicious_files import attacks, code_in_configs, save_as
@@ -50,15 +52,15 @@ def test_every_tool_refuses_code(name, run, tmp_path, monkeypatch, capsys):
     good = torch.load(run['checkpoint'], weights_only=False)
     marker = tmp_path / 'marker'
     payload, asked_for = attacks(marker)['system']
-    text, called = code_in_configs(marker)['imported']
+    text, _ = code_in_configs(marker)['imported']
     for form in ('zip', 'legacy'):
         path = save_as(dict(good, more=payload), tmp_path / f'{form}.pth', form)
         message = error_inside(monkeypatch, capsys, *commands(run, path, tmp_path)[name])
         assert str(path) in message and asked_for in message
     for key in ('config', 'cfg'):
         path = save_as(dict(good, meta=good['meta'] | {key: text}), tmp_path / f'{key}.pth', 'zip')
-        message = error_inside(monkeypatch, capsys, *commands(run, path, tmp_path)[name])
-        assert str(path) in message and called in message
+        with contextlib.suppress(SystemExit):  # where it is an error to write a file twice
+            run_inside(monkeypatch, *commands(run, path, tmp_path)[name])  # the text stays text
     assert not marker.exists()
 
 

@@ -8,7 +8,8 @@ from tiny_models import DATA
 
 from mmseg_vittm.vittm import ViTTMEncoder
 from mmseg_vittm.vittm.classifier import ViTTMClassifier
-from mmseg_vittm.weights.pretrained import AUTHORS_TABLE, LoadReport, rename
+from mmseg_vittm.weights.families import AUTHORS
+from mmseg_vittm.weights.report import LoadReport
 
 CONFIGURATIONS = [
     ('vittm_b_64_64', dict(arch='base')),
@@ -25,7 +26,7 @@ def count(module: torch.nn.Module) -> int:
 def test_parameters_are_the_manifests_less_what_is_dropped(name, arguments):
     shapes = json.loads((DATA / 'manifests' / f'{name}.json').read_text())
     report = LoadReport(name, 'manifest')
-    kept = rename({key: torch.empty(shape, device='meta') for key, shape in shapes.items()}, AUTHORS_TABLE, report)
+    kept = AUTHORS.rename({key: torch.empty(shape, device='meta') for key, shape in shapes.items()}, report)
     with torch.device('meta'):
         encoder = ViTTMEncoder(**arguments)
         classifier = ViTTMClassifier(ViTTMEncoder(**arguments), 1000)
