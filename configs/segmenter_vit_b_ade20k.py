@@ -9,6 +9,6 @@ model = dict(
     backbone=dict(img_size=_base_.crop_size),
     test_cfg=dict(crop_size=_base_.crop_size))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-# Published is the batch per GPU, not on how many GPUs: on two it is 16 in all, as ViTTM-B(64, 64)'s.
+# Published is the batch per GPU, not on how many GPUs.
 total_batch_size = None
 train_dataloader = dict(batch_size=8)

@@ -7,7 +7,7 @@ from .stack import HINT, stack_installed
 from .version import __version__
 from .weights.files import trust_checkpoints
 
-# Classes that registries know, and functions and classes that need the stack without being registered.
+# Of what is exported: classes that registries know, and what needs the stack without being registered.
 _REGISTERED = ('CheckedDataset', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM')
 _FUNCTIONS = ('Prediction', 'Predictor', 'load_model', 'optimize')
 

@@ -83,7 +83,7 @@ def test_every_type_is_registered(name, mmseg_scope):
 
 # By config: iterations, learning rate, batch per process, batch in all (None where only the former is published), and
 # whether weights are averaged. Published for ViTTM-B and ViT-B/16 at 224; the others say in the config what they take.
-VITTM_B, VIT_B = (160000, 5e-4, 16, 16, True), (160000, 1e-3, 8, None, False)
+VITTM_B, VIT_B = (160000, 5e-4, 16, None, True), (160000, 1e-3, 8, None, False)
 RECIPES = {
     'segmenter_vittm_b_ade20k.py': VITTM_B,
     'segmenter_vittm_b_49_196_ade20k.py': (480000, 4e-3, 4, None, True),

@@ -47,7 +47,7 @@ def main() -> None:
     subjects = make_subjects(args, batch_size=args.batch_size, throughput=args.throughput)
     run_subjects(subjects, args, console, args.repeat)
     for subject in subjects:
-        subject.measure_memory()
+        subject.measure_peak()
     records = [record(subject, subjects[0], args.images, args.repeat, args.warmup, args.cfg_options)
                for subject in subjects]
     if args.json:

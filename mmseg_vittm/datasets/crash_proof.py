@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait as wait_for
 from typing import Any, NamedTuple
 
+from ..errors import InputError, one_line
+
 
 class Died(NamedTuple):
     """What is there instead of a result where a process ended while it worked on the item."""
@@ -41,33 +43,40 @@ def run_in_processes(task: Callable[[int], Any], count: int, workers: int) -> It
 
 def _run(task: Callable, left: deque[int], workers: int, ahead: int) -> Generator[tuple[int, Any], None, tuple]:
     """Yields results of the items in `left`, which it takes out; returns those lost with a process, and its end."""
-    others = multiprocessing.active_children()
-    with _interrupts_held():
-        pool = ProcessPoolExecutor(min(workers, len(left)), initializer=_start, initargs=(task, ))
-        pool.submit(os.getpid).result()
-    team = [process for process in multiprocessing.active_children() if process not in others]
-    running = {}
+    pool = ProcessPoolExecutor(min(workers, len(left)), initializer=_start, initargs=(task, ))
+    running, team, any_done = {}, {}, False
     try:
+        with _interrupts_held():
+            pool.submit(os.getpid).result()
+            team = pool._processes  # spawned ones come with the items; the pool forgets them when it is shut down
         while left or running:
             while left and len(running) < ahead:
                 future = pool.submit(_work, left[0])
                 running[future] = left.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 result = future.result()
+                any_done = True
                 yield running.pop(future), result
-    except BrokenProcessPool:
-        pool.shutdown()  # waits for their ends
+    except BrokenProcessPool as error:
+        if not running and not any_done:  # it is no item's fault, and would go on for ever
+            raise InputError(f'processes that are to check files end as they start ({one_line(error)}); make room in '
+                             'memory, or give fewer workers') from error
     finally:
-        for process in team:  # also where the caller takes no more results
-            process.kill()
+        if running:  # broken, or the caller takes no more results
+            for process in team.values():
+                process.kill()
+        ended = list(team.values())
         pool.shutdown()
-    return deque(running.values()), _reason(team[0].exitcode)
+    return deque(running.values()), _reason(next((one.exitcode for one in ended if one.exitcode), 0))
 
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Puts Ctrl-C off until the end of the block, whose processes must not die of it before they ignore it."""
     held = []
+    if threading.current_thread() is not threading.main_thread():  # which gets all signals
+        yield
+        return
     before = signal.signal(signal.SIGINT, lambda *_: held.append(True))
     try:
         yield

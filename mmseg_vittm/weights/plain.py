@@ -1,6 +1,6 @@
 """What was read from a checkpoint, in plain containers: a file decides values, never how they behave."""
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import torch
@@ -29,8 +29,6 @@ def rebuild(value: Any, stand_ins: tuple[type, ...]) -> Any:
 
     def visit(value: Any, depth: int) -> Any:
         kind = type(value)
-        if kind is bytearray:
-            raise CheckpointError('it asks for builtins.bytearray, which no checkpoint needs')
         if kind not in CONTAINERS + stand_ins:
             return value
         if id(value) in unfinished or depth > DEEPEST:
@@ -43,6 +41,9 @@ def rebuild(value: Any, stand_ins: tuple[type, ...]) -> Any:
         elif issubclass(kind, dict):
             result = kind()
             for key, item in kind.items(value):
+                key = visit(key, depth + 1)
+                if not isinstance(key, Hashable):
+                    raise CheckpointError(f'a dict in it has a {type(key).__name__} for a key: it is damaged')
                 result[key] = visit(item, depth + 1)
             if kind is OrderedDict and '_metadata' in vars(value):
                 result._metadata = _versions(vars(value)['_metadata'])

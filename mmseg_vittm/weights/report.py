@@ -17,7 +17,7 @@ class LoadReport:
         resampled: Position embeddings resampled, each `name HxW -> HxW`.
         dropped: Per reason, how many tensors and numbers were dropped.
     """
-    path: Path
+    path: str | Path
     source: str = 'a whole model'
     tensors: int = 0
     parameters: int = 0

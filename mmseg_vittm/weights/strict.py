@@ -1,11 +1,10 @@
 """Strict loading: all of a module's weights, and nothing left over, or the module as it was."""
-import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from torch import Tensor, nn
 
-from ..errors import CheckpointError, shown
+from ..errors import CheckpointError, one_line, shown
 from .report import LoadReport
 
 SHOWN = 12  # names of a kind that an error lists
@@ -44,27 +43,35 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], report: LoadReport
             fitting[name] = tensor
     if hasattr(state, '_metadata'):
         fitting._metadata = state._metadata  # versions of modules: some rename old weights by them
-    before = copy.deepcopy(own)
-    try:
-        result = module.load_state_dict(fitting, strict=False)
-    except RuntimeError as error:
-        module.load_state_dict(before)
-        raise CheckpointError(f'{report.path} does not fit this model, nothing was loaded: '
-                              f'{" ".join(str(error).split())}') from error
-    missing = [name for name in result.missing_keys
-               if name not in misfits and not name.endswith('num_batches_tracked')]
-    groups = (('missing', missing), ('unexpected', result.unexpected_keys), ('of another shape', [*misfits.values()]))
+    before = {name: tensor.detach().clone() for name, tensor in own.items()} if _loads_its_own_way(module) else None
+    missing, unexpected = [*own.keys() - fitting.keys()], [name for name in fitting if name not in own]
+    if before is not None or allow_partial or not (missing or unexpected):
+        try:
+            missing, unexpected = module.load_state_dict(fitting, strict=False)
+        except Exception as error:  # of a module's own way of loading
+            module.load_state_dict(before or {}, strict=False)
+            raise CheckpointError(f'{report.path} does not fit this model, nothing was loaded: {one_line(error)}'
+                                  ) from error
+    missing = [name for name in own if name in missing and name not in misfits
+               and not name.endswith('num_batches_tracked')]
+    groups = (('missing', missing), ('unexpected', unexpected), ('of another shape', [*misfits.values()]))
     problems = '; '.join(f'{title} ({len(names)}): {", ".join(map(shown, names[:SHOWN]))}'
                          f'{", ..." * (len(names) > SHOWN)}' for title, names in groups if names)
-    loaded = [tensor for name, tensor in fitting.items() if name not in set(result.unexpected_keys)]
+    loaded = [tensor for name, tensor in fitting.items() if name not in set(unexpected)]
     if problems and not (allow_partial and loaded):
-        module.load_state_dict(before)
+        module.load_state_dict(before or {}, strict=False)
         remedy = '' if allow_partial is None or allow_partial else ', or allow_partial=True to load what fits'
         nothing = 'nothing in it fits this model' if not loaded else 'does not fit this model, nothing was loaded'
         raise CheckpointError(f'{report.path} ({report.source}): {nothing}. {problems}. Give the config or the '
                               f'arguments that it was trained with{remedy}')
     report.tensors, report.parameters = len(loaded), sum(tensor.numel() for tensor in loaded)
     return problems or None
+
+
+def _loads_its_own_way(module: nn.Module) -> bool:
+    """Tells whether names do not say what fits: a part renames old weights, or adds some, as it loads them."""
+    return any(type(part)._load_from_state_dict is not nn.Module._load_from_state_dict
+               or part._load_state_dict_pre_hooks for part in module.modules())
 
 
 def _fitted(fit: Fit, name: str, tensor: Tensor, target: Tensor, report: LoadReport) -> Tensor:

@@ -1,4 +1,4 @@
-"""Reading `torch.save` files without running code in them, and without a trace in the process.
+"""Reading `torch.save` files without running code in them, and without disturbing another thread.
 
 `torch.load(weights_only=True)` unpickles. It takes its list of allowed classes from the process, so that
 `torch.serialization.safe_globals` would show ours to every thread; here the reading thread alone sees them. What NumPy
@@ -25,6 +25,7 @@ from .plain import bytes_of_tensors, rebuild
 GETATTR = 'builtins.getattr'
 HISTORY = 'mmengine.logging.history_buffer.HistoryBuffer'
 STATISTICS = ('min', 'max', 'mean', 'current')
+ASKED = '_get_allowed_globals', '_get_user_allowed_globals'  # where torch's unpickler looks for what it may take
 _reading = contextvars.ContextVar('reading', default=False)
 _install = threading.Lock()
 
@@ -95,6 +96,13 @@ def _reconstruct(*_) -> Array:
     return Array()
 
 
+def _no_bytes(*given: Any) -> bytes:
+    """Stands in for `bytes`, by which empty ones are pickled."""
+    if given:
+        raise CheckpointError('it asks for builtins.bytes of something, which no checkpoint needs')
+    return b''
+
+
 def _getattr_of_history(owner: Any, name: str, *_) -> str:
     """Stands in for `getattr`, which pickles of history buffers call; the real one would reach anything."""
     if owner is History and name in STATISTICS:
@@ -112,26 +120,38 @@ def _history_buffer() -> type | None:
 
 
 # What pickles of mmengine's Runner name beyond what torch.load takes by itself, and what they get.
-STAND_INS = {'numpy.dtype': Dtype, 'numpy.ndarray': Array, 'builtins.slice': slice, GETATTR: _getattr_of_history} | {
+STAND_INS = {'numpy.dtype': Dtype, 'numpy.ndarray': Array, 'builtins.slice': slice, GETATTR: _getattr_of_history,
+             'builtins.bytes': _no_bytes} | {
     f'numpy.{core}.multiarray.{name}': stand_in for core in ('_core', 'core')
     for name, stand_in in (('scalar', _scalar), ('_reconstruct', _reconstruct))}
 
 
 def _allow_in_this_thread() -> None:
-    """Makes torch's unpickler ask, at every global that it does not know, whether this thread is reading for us.
+    """Makes torch's unpickler ask, at every global, whether this thread is reading for us.
 
-    Other threads get the answer that they got before, from the process's list, which nobody here writes to.
+    Other threads get the answers that they got before, from the process's lists, which nobody here writes to. What this
+    thread does not get is `bytearray`, which torch allows: it takes as much memory as a file says.
+
+    Raises:
+        CheckpointError: This version of PyTorch has another unpickler.
     """
     with _install:
-        of_process = unpickler._get_user_allowed_globals
-        if hasattr(of_process, 'before'):
+        of_torch, of_users = (getattr(unpickler, name, None) for name in ASKED)
+        if hasattr(of_users, 'before'):
             return
+        if of_torch is None or of_users is None:
+            raise CheckpointError(f'PyTorch {torch.__version__} reads files in a way that is not known here; give a '
+                                  '.safetensors file, or install an earlier PyTorch')
         stand_ins = STAND_INS | ({HISTORY: History} if _history_buffer() else {})
+        plain = {name: value for name, value in of_torch().items() if value is not bytearray}
 
-        def of_thread() -> dict[str, Any]:
-            return of_process() | stand_ins if _reading.get() else of_process()
-        of_thread.before = of_process
-        unpickler._get_user_allowed_globals = of_thread
+        def known() -> dict[str, Any]:
+            return plain if _reading.get() else of_torch()
+
+        def allowed() -> dict[str, Any]:
+            return of_users() | stand_ins if _reading.get() else of_users()
+        allowed.before = of_users
+        unpickler._get_allowed_globals, unpickler._get_user_allowed_globals = known, allowed
 
 
 def load(file: BinaryIO, map_location: Any) -> Any:
@@ -188,7 +208,7 @@ def _refused(file: BinaryIO) -> Iterator[str]:
     `torch.serialization.get_unsafe_globals_in_checkpoint` does so for zip archives of protocol 2.
     """
     allowed = {*unpickler._get_allowed_globals(), *unpickler._get_user_allowed_globals(),
-               *(f'{HISTORY}.{name}' for name in STATISTICS)} - {'builtins.bytearray'}
+               *(f'{HISTORY}.{name}' for name in STATISTICS)}
     with contextlib.suppress(Exception):  # archives may be damaged in any way
         for stream, is_read in _pickles(file):
             for name, opcode in _named(stream):

@@ -1,7 +1,6 @@
 """Whole models from checkpoints: read safely, loaded strictly."""
 import re
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from mmseg.apis import init_model
 from mmseg.registry import DATASETS
 from torch import Tensor, nn
 
-from ..errors import CheckpointError, InputError
+from ..errors import CheckpointError, InputError, one_line
 from .dataset_meta import check_dataset_meta
 from .mmengine_loader import use_safe_reading
 from .report import LoadReport
@@ -73,7 +72,7 @@ def load_model_weights(model: nn.Module, state: dict[str, Tensor], path: str, al
         revised[name] = tensor
     if hasattr(state, '_metadata'):
         revised._metadata = state._metadata
-    problems = load_weights(model, revised, LoadReport(Path(path)), allow_partial=allow_partial)
+    problems = load_weights(model, revised, LoadReport(path), allow_partial=allow_partial)
     if problems:
         MMLogger.get_current_instance().warning(f'{path} was loaded in part. {problems}')
 
@@ -89,13 +88,17 @@ def load_model(config: Config | str, path: str, device: str = 'cpu', allow_parti
 
     Raises:
         CheckpointError: The checkpoint cannot be read, or does not fit the model exactly.
-        InputError: There is no such device.
+        InputError: There is no such device, or config file.
     """
     try:
-        target = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f'device={device!r}: no such device; give cpu, cuda or cuda:N') from error
-    config = config if isinstance(config, Config) else Config.fromfile(config)
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f'device={device}: no such device here ({one_line(error)}); give cpu, cuda or cuda:N'
+                         ) from error
+    try:
+        config = config if isinstance(config, Config) else Config.fromfile(config)
+    except FileNotFoundError as error:
+        raise InputError(f'{config}: no such config file; those of this project are in configs/') from error
     checkpoint = read_checkpoint(path, allow_partial=allow_partial)
     model = init_model(config.copy(), device='cpu')
     load_model_weights(model, checkpoint['state_dict'], path, allow_partial)
@@ -103,4 +106,4 @@ def load_model(config: Config | str, path: str, device: str = 'cpu', allow_parti
     if not meta.get('classes') or meta.get('palette') is None or len(meta['palette']) == 0:
         meta = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
     model.dataset_meta = dict(meta)
-    return model.to(target).eval()
+    return model.to(device).eval()

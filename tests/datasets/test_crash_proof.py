@@ -33,6 +33,23 @@ def test_a_caller_may_stop_early():
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.parametrize('method', ['fork', 'forkserver', 'spawn'])
+def test_every_way_to_start_processes(method, run_python):
+    """Linux forks; macOS, Windows and newer Pythons do not."""
+    done = run_python(f"""
+import functools, multiprocessing
+from mmseg_vittm.datasets.crash_proof import run_in_processes
+if __name__ == '__main__':
+    multiprocessing.set_start_method({method!r})
+    print(sorted(run_in_processes(functools.partial(pow, 2), 12, 3)) == [(n, 2 ** n) for n in range(12)])
+    results = run_in_processes(functools.partial(pow, 2), 1000, 2)
+    next(results)
+    results.close()
+    print(multiprocessing.active_children())
+""")
+    assert done.stdout.split() == ['True', '[]'], done.stderr[-2000:]
+
+
 KILLED = """
 import os, signal, time
 from mmseg_vittm.datasets.crash_proof import run_in_processes

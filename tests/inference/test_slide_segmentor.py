@@ -14,7 +14,7 @@ from torch import nn
 
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.inference.slide_segmentor import SlideSegmentor, SlideTTAModel
-from mmseg_vittm.measure.benchmark.memory import peak_memory
+from mmseg_vittm.measure.benchmark.peak import peak_mib
 
 SLIDE = dict(mode='slide', crop_size=(64, 96), stride=(40, 80))
 
@@ -206,7 +206,7 @@ def test_a_large_image_in_little_memory():
     _, ours = pair(dict(mode='slide', crop_size=(504, 504), stride=(480, 480)), classes=150)
     ours.backbone = CellBackbone(patch=28).requires_grad_(False).eval()
     images = smooth(4096, 4096)
-    peak = peak_memory(ours, lambda: ours.predict(images, samples(images)), torch.device('cpu'))
+    peak = peak_mib(ours, lambda: ours.predict(images, samples(images)), torch.device('cpu'))
     if peak is None:
         pytest.skip('this system does not tell its peak of resident memory')
     assert 100 < peak < 1536

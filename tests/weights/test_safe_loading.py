@@ -23,7 +23,7 @@ from tool_runs import write_config
 
 import mmseg_vittm
 from mmseg_vittm.engine.runner import StrictRunner
-from mmseg_vittm.errors import CheckpointError
+from mmseg_vittm.errors import CheckpointError, InputError
 from mmseg_vittm.weights.convert import convert_checkpoint
 from mmseg_vittm.weights.files import read_weights_file
 from mmseg_vittm.weights.whole_model import load_model, load_model_weights, read_checkpoint
@@ -370,6 +370,28 @@ def test_containers_that_hold_themselves(good, tmp_path):
     assert read_checkpoint(save(dict(good, more=laughs), tmp_path / 'laughs.pth'))
 
 
+def test_what_only_takes_memory_is_refused_unread(tmp_path, run_python):
+    """torch allows bytearray, of any size: 3 GB from a kilobyte."""
+    path = save({'state_dict': {'a': torch.ones(1)}, 'more': Reduced(bytearray, (3 * 10**9,))}, tmp_path / 'bomb.pth')
+    done = run_python(f"""
+import resource
+from mmseg_vittm.weights.files import read_weights_file
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_weights_file({path!r})
+except RuntimeError as error:
+    print('builtins.bytearray' in str(error), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**19)
+""")
+    assert done.stdout.split() == ['True', 'True'], done.stdout + done.stderr
+
+
+def test_small_things_that_checkpoints_hold(good, tmp_path):
+    more = {np.dtype('f4'): 1, (np.dtype('i8'), 2): np.zeros(0), 'empty': b'', 'kind': np.dtype('<u2')}
+    read = read_checkpoint(save(dict(good, more=more), tmp_path / 'more.pth'))['more']
+    assert list(read)[:2] == [np.dtype('f4'), (np.dtype('i8'), 2)] and read['kind'] == np.dtype('u2')
+    assert read['empty'] == b'' and type(read[np.dtype('i8'), 2]) is np.ndarray
+
+
 def test_tensors_larger_than_their_file(tmp_path):
     """Torch's own reader makes them, of whatever is in memory."""
     path = save({'state_dict': {'a': Reduced(torch.FloatTensor, (10**6,))}, 'meta': {}}, tmp_path / 'grown.pth')
@@ -398,6 +420,37 @@ def test_stock_runner_runs_no_config(good, tmp_path):
     content = dict(state_dict=model.state_dict(), meta=dict(iter=1, config=text))
     assert 'config' not in runner.load_checkpoint(save(content, tmp_path / 'bad.pth'))['meta']
     assert not (tmp_path / 'marker').exists()
+
+
+class OldNames(torch.nn.Linear):
+    """A module that renames old weights as it loads them, and stumbles over one."""
+
+    def _load_from_state_dict(self, state, prefix, *others):
+        if f'{prefix}poison' in state:
+            self.weight.data.zero_()
+            raise KeyError('poison')
+        if f'{prefix}old' in state:
+            state[f'{prefix}weight'] = state.pop(f'{prefix}old')
+        super()._load_from_state_dict(state, prefix, *others)
+
+
+def test_a_module_is_untouched_where_loading_fails(config):
+    for module in (torch.nn.Linear(2, 2), OldNames(2, 2), torch.nn.BatchNorm1d(2)):
+        before = {name: weight.clone() for name, weight in module.state_dict().items()}
+        for state in ({'bias': torch.ones(2)}, before | {'poison': torch.ones(1)}, before | {'bias': torch.ones(3)}):
+            refused(lambda module=module, state=state: load_model_weights(module, state, 'https://host/x.pth'),
+                    'https://host/x.pth')
+            assert all(torch.equal(weight, before[name]) for name, weight in module.state_dict().items())
+    load_model_weights(module := OldNames(2, 2), dict(old=torch.ones(2, 2), bias=torch.zeros(2)), 'x.pth')
+    assert module.weight.sum() == 4
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:99', 'mps'])
+def test_no_such_device(device, config, good, tmp_path):
+    with pytest.raises(InputError, match=f'device={device}'):
+        load_model(config, save(good, tmp_path / 'good.pth'), device)
+    with pytest.raises(InputError, match='none.py: no such config file'):
+        load_model('none.py', 'x.pth')
 
 
 def test_weights_of_wrapped_models_and_old_names():

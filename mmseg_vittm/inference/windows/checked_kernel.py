@@ -62,7 +62,7 @@ class CheckedKernel:
         self.kernel, self.reference = kernel, reference
         self.given_up = False
         self._passed: set[tuple[torch.device, torch.dtype]] = set()
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
 
     def __call__(self, low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
         """Returns the labels (H, W), int64."""
@@ -98,8 +98,9 @@ class CheckedKernel:
             return None
 
     def _give_up(self, reason: str) -> None:
-        if not self.given_up:
-            self.given_up = True
+        with self._turn:
+            first, self.given_up = not self.given_up, True
+        if first:
             warnings.warn(f'the Triton kernel for labels is off in this process, which goes on without it: {reason}',
                           RuntimeWarning, stacklevel=2)
 

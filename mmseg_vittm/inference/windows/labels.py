@@ -74,7 +74,7 @@ def _triton_kernel() -> CheckedKernel | None:
     """Returns the process's kernel, or None where there is no Triton (PyTorch's CPU and Windows builds)."""
     try:
         from . import labels_triton
-    except ImportError:
+    except Exception:  # beside ImportError, what a Triton says that does not suit its PyTorch or driver
         return None
     return CheckedKernel(labels_triton.window_labels, tiled_labels)
 

@@ -47,7 +47,7 @@ def record(subject: Subject, first: Subject, images: int, repeat: int, warmup: i
         fps=batch / median, fps_mean=batch * len(seconds) / float(seconds.sum()),
         latency_ms_median=1000 * median, latency_ms_p95=1000 * float(np.percentile(seconds, 95)),
         ratio_to_first=float(np.median(ratios)), params_m=subject.parameters / 1e6, gflops=subject.gflops(),
-        peak_memory_mb=subject.peak_memory_mb, stages_ms=stages,
+        peak_memory_mb=subject.peak_mib, stages_ms=stages,
         ratio_to_first_iqr=quartiles(ratios), fps_iqr=quartiles(batch / seconds),
         latency_ms_iqr=quartiles(1000 * seconds),
         image_sizes={'{} x {}'.format(*size): count for size, count in subject.inputs.most_common()},

@@ -12,7 +12,7 @@ from ...stack import MMLogger
 from ..complexity.counting import count_parameters, multiply_adds
 from .building import Built, Settings
 from .images import Crops, Images
-from .memory import peak_memory
+from .peak import peak_mib
 from .stages import Call, StageTimer
 
 
@@ -32,7 +32,7 @@ class Subject:
         self.calls: list[Call] = []
         self.inputs: Counter[tuple[int, int]] = Counter()
         self.largest = (0, 0)  # pixels of the largest input so far, and its item
-        self.peak_memory_mb: float | None = None
+        self.peak_mib: float | None = None
 
     def prepare(self, index: int) -> tuple[Tensor, Callable[[], object]]:
         """Returns the inputs (B, 3, H, W) of item `index`, and the call of the model on it.
@@ -64,11 +64,11 @@ class Subject:
         return call
 
     @torch.no_grad()
-    def measure_memory(self) -> None:
+    def measure_peak(self) -> None:
         """Measures the peak memory of the largest of the items so far, apart from the times."""
         _, predict = self.prepare(self.largest[1])
         with computing_in(self.settings.dtype, self.settings.device):
-            self.peak_memory_mb = peak_memory(self.model, predict, self.settings.device)
+            self.peak_mib = peak_mib(self.model, predict, self.settings.device)
 
     @property
     def parameters(self) -> int:

@@ -24,7 +24,7 @@ def test_windows_and_gflops_by_hand(config, kind, shapes):
     assert measured.windows_per_image == 1.5
     assert measured.gflops() == pytest.approx(1.5 * window / 1e9)
     measured.run(0, keep=False)
-    measured.measure_memory()
+    measured.measure_peak()
     assert len(measured.calls) == 2 and measured.windows_per_image == 1.5
 
 
@@ -36,7 +36,7 @@ def test_models_run_without_gradients_in_evaluation_mode(config):
     measured.model.backbone.register_forward_hook(
         lambda module, args, out: seen.append((module.training, torch.is_grad_enabled(), out[0].requires_grad)))
     measured.run(0)
-    measured.measure_memory()
+    measured.measure_peak()
     assert seen == [(False, False, False)] * 4  # two windows in each call
     # Autocast keeps casts of weights only where they could have gradients, as in MMSegmentation's own loop.
     assert all(weight.requires_grad for weight in measured.model.parameters())

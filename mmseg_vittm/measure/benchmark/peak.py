@@ -9,7 +9,7 @@ from ...inference import host_memory
 MIB = 2**20
 
 
-def peak_memory(model: nn.Module, call: Callable[[], object], device: torch.device) -> float | None:
+def peak_mib(model: nn.Module, call: Callable[[], object], device: torch.device) -> float | None:
     """Runs a call and returns the most memory it needed at once, with the model's weights, in MiB.
 
     On a GPU that is what PyTorch allocated; on a CPU what the process's resident memory grew by, which misses what was
