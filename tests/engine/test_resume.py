@@ -63,7 +63,7 @@ def test_same_bits_with_workers(config, whole, work):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('more', [AVERAGED, NO_SEED], ids=['averaged', 'no_seed'])
-def test_same_bits_of_other_configs(more, folder, tmp_path):
+def test_same_bits_of_other_configs(more, folder, whole, tmp_path):  # `whole` draws the data
     shutil.copytree(folder / 'toy', tmp_path / 'toy')
     config = write_random_config(tmp_path, more)
     run = train(config, tmp_path / 'whole')
