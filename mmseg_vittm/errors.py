@@ -1,4 +1,4 @@
-"""The errors that a user's input causes: their message is all that a tool prints.
+"""The errors that a user's input and machine cause: their message is all that a tool prints.
 
 Messages name arguments as Python has them, `overwrite=True`; command lines translate them into their flags.
 """
@@ -51,3 +51,17 @@ class CheckpointError(RuntimeError):
 
 class TrainingError(RuntimeError):
     """Training cannot go on: the message says at which iteration, why, and the remedy."""
+
+
+class OutputError(RuntimeError):
+    """A file or folder cannot be written: the message is `PATH: cannot be written (REASON); REMEDY`.
+
+    Args:
+        path: The file or folder; or, alone, the whole message.
+        reason: Why it cannot be written.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, path: str, reason: str = '', remedy: str = ''):
+        self.path, self.reason = str(path), reason
+        super().__init__(f'{path}: cannot be written ({reason}); {remedy}' if reason else str(path))

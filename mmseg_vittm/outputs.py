@@ -1,8 +1,31 @@
-"""Files and folders to write: nothing that is there already is replaced unasked."""
-from collections.abc import Iterable
+"""Files and folders to write: nothing that is there is replaced unasked, and a file is there whole or not at all."""
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, OutputError, one_line
+
+PARTIAL = '.part'  # in the names of files that are being written: `.NAME.RANDOM.part.ENDING`
+ROOM = 'make room on that disk, or choose another place'
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), 'choose a place that you may write to'),
+    errno.ENAMETOOLONG: 'choose a shorter name',
+    errno.EISDIR: 'it is a folder; choose a name for a file',
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), 'a file is where a folder would be; choose another place'),
+}
+# What file systems that cannot sync a directory answer.
+NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+
+
+def not_written(path: str | Path, error: OSError) -> OutputError:
+    """Returns the error that says that a file or folder could not be written, why, and the remedy."""
+    return OutputError(path, os.strerror(error.errno) if error.errno else one_line(error),
+                       REMEDIES.get(error.errno, 'choose another place'))
 
 
 def refuse_existing(paths: Iterable[str | Path], overwrite: bool) -> None:
@@ -10,34 +33,28 @@ def refuse_existing(paths: Iterable[str | Path], overwrite: bool) -> None:
 
     Raises:
         InputError: One of the paths exists, and `overwrite` is False; names those that do.
+        OutputError: A path cannot be, such as one with too long a name.
     """
-    there = [] if overwrite else [str(path) for path in paths if Path(path).exists()]
-    if there:
+    there = [str(path) for path in paths if _mode(Path(path)) is not None]
+    if there and not overwrite:
         raise InputError(f'{", ".join(there)}: there already; give another name, or overwrite=True')
 
 
 def claim_file(path: str | Path, overwrite: bool) -> Path:
-    """Checks that a file can be written, before anything long starts; makes its folder.
+    """Checks that a file can be written, before anything long starts; makes nothing.
 
     Raises:
-        InputError: It is there already and `overwrite` is False, or it cannot be written to.
+        InputError: It is there already, and `overwrite` is False.
+        OutputError: It cannot be written: a folder is there, its own folder cannot be made, or may not be written to.
     """
     path = Path(path)
     refuse_existing([path], overwrite)
-    there = path.exists()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, 'ab'):
-            pass
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written to ({error.strerror}); give another file') from error
-    if not there:
-        path.unlink()
+    _claim_place(_target(path).parent, path)
     return path
 
 
-def claim_folder(path: str | Path, files: Iterable[str], overwrite: bool) -> Path:
-    """Makes a folder that files are to be written into.
+def claim_folder(path: str | Path, files: Iterable[str] = (), overwrite: bool = False) -> Path:
+    """Checks that files can be written into a folder, before anything long starts; makes nothing.
 
     Args:
         path: The folder.
@@ -45,12 +62,115 @@ def claim_folder(path: str | Path, files: Iterable[str], overwrite: bool) -> Pat
         overwrite: Whether those that are there may be replaced.
 
     Raises:
-        InputError: It cannot be made, or one of the files is there already and `overwrite` is False.
+        InputError: One of the files is there already, and `overwrite` is False.
+        OutputError: The folder cannot be made or written to.
     """
     path = Path(path)
+    _claim_place(path, path)
     refuse_existing([path / name for name in files], overwrite)
+    return path
+
+
+def make_folder(path: str | Path) -> Path:
+    """Makes a folder and those above it, where they are missing.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f'{path}: cannot be made a folder ({error.strerror}); give another') from error
+        raise not_written(path, error) from error
     return path
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
+    """Gives a path to write a file to, which takes the place of `path` where the block ends without an error.
+
+    At every moment either the earlier file or the new one is there, whole. The path given has a name of its own, with
+    the same ending, in the same folder, which is made; it is removed where the block fails. Of a link, the file that it
+    leads to is written.
+
+    Args:
+        path: The file.
+        durable: Synchronise with the disk, so that when this returns, the file survives a power cut.
+
+    Raises:
+        OutputError: An `OSError` within the block, which should do nothing but write; or on renaming; or a folder or
+            device is there.
+    """
+    target = _target(Path(path))
+    make_folder(target.parent)
+    partial = target.with_name(f'.{target.stem[:32]}.{secrets.token_hex(8)}{PARTIAL}{target.suffix[:16]}')
+    try:
+        yield partial
+        if durable:
+            sync(partial)
+        os.replace(partial, target)
+        if durable:
+            sync(target.parent)
+    except OSError as error:
+        raise not_written(path, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, content: bytes | str) -> None:
+    """Writes a file that is there whole or not at all; see `whole_file`. Text as UTF-8."""
+    with whole_file(path) as partial:
+        partial.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def sync(path: str | Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk, where the file system can do that."""
+    is_folder = os.path.isdir(path)
+    if is_folder and os.name == 'nt':  # folders cannot be opened
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not is_folder or error.errno not in NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _target(path: Path) -> Path:
+    """Returns the file that is written by a path: where it leads to, if it is a link.
+
+    Raises:
+        OutputError: A folder, device or pipe is there, which a file would replace.
+    """
+    target = Path(os.path.realpath(path))
+    mode = _mode(target)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise not_written(path, IsADirectoryError(errno.EISDIR, ''))
+    if mode is not None and not stat.S_ISREG(mode):
+        raise OutputError(path, 'it is a device or a pipe', 'choose a name for a file')
+    return target
+
+
+def _mode(path: Path) -> int | None:
+    """Returns the kind and permissions of what is at a path, links included; None where nothing is."""
+    try:
+        return os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # too long a name, a zero byte
+        raise not_written(path, error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))) from error
+
+
+def _claim_place(folder: Path, path: Path) -> None:
+    """Checks that a folder is there or can be made, and may be written to; `path` is what the error names."""
+    folder = folder.absolute()
+    while (mode := _mode(folder)) is None:
+        folder = folder.parent
+    if stat.S_ISLNK(mode) and not folder.exists():
+        raise not_written(path, FileNotFoundError(errno.ENOENT, ''))
+    if not folder.is_dir():
+        raise not_written(path, NotADirectoryError(errno.ENOTDIR, ''))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise not_written(path, PermissionError(errno.EACCES, ''))

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from mmengine.config import DictAction
 
-from ..errors import CheckpointError, InputError, TrainingError, one_line
+from ..errors import CheckpointError, InputError, OutputError, TrainingError, one_line
 from ..inference.precision import DTYPES
 from ..weights.files import TRUST
 from ..weights.mmengine_loader import use_safe_reading
@@ -80,7 +80,7 @@ def run(main: Callable[[], None]) -> None:
     use_safe_reading()
     try:
         main()
-    except (InputError, CheckpointError, TrainingError) as error:
+    except (InputError, OutputError, CheckpointError, TrainingError) as error:
         fail(str(error))
     except OSError as error:
         if error.errno not in DISK_FULL:

@@ -1,11 +1,13 @@
 """What a survey has found, as tables, sentences and files."""
 import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
+from ..outputs import write_whole
 from .class_histogram import histogram_files
 from .survey import ALL, Fault, Findings
 
@@ -41,6 +43,9 @@ def write_report(folder: Path, found: Findings, splits: Sequence[str], name: str
         found: What was found.
         splits: Their images are counted by class.
         name: What was looked at, for the picture's title.
+
+    Raises:
+        OutputError: A file cannot be written.
     """
     rows = [(title, int(found.pixels[ALL][i]), *(int(found.images[split][i]) for split in splits))
             for i, title in enumerate(found.classes)]
@@ -50,9 +55,10 @@ def write_report(folder: Path, found: Findings, splits: Sequence[str], name: str
         title = f'{len(found.classes)} classes in {found.files} files of {name}'
         drawn = histogram_files(found.classes, found.pixels[ALL], found.images[ALL], title)
         for ending, content in drawn.items():
-            (folder / f'classes.{ending}').write_bytes(content)
+            write_whole(folder / f'classes.{ending}', content)
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[tuple]) -> None:
-    with open(path, 'w', newline='', encoding='utf-8', errors='surrogateescape') as file:
-        csv.writer(file).writerows([header, *rows])
+    text = io.StringIO(newline='')
+    csv.writer(text).writerows([header, *rows])
+    write_whole(path, text.getvalue().encode(errors='surrogateescape'))

@@ -1,21 +1,16 @@
 """Files that are whole or not there, after a crash, a kill or a full disk too."""
-import errno
-import os
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from ..errors import CheckpointError
-
-# What file systems that cannot sync a directory answer.
-NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
+from ..errors import CheckpointError, OutputError
+from ..outputs import PARTIAL, whole_file
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Writes a file so that at every moment either the earlier one or the new one is there, whole.
 
-    A temporary file in the same folder is written and synchronised with the disk, then renamed, then the folder
-    is synchronised: when this returns, the file survives a power cut.
+    When this returns, the file survives a power cut; see `whole_file`.
 
     Args:
         path: The file; its folder is made where it is missing.
@@ -25,44 +20,19 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         CheckpointError: It could not be written, as on a full disk; nothing is left of it, and an earlier file of
             that name is untouched.
     """
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.tmp')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, 'wb') as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(path.parent)
-    except OSError as error:
+        with whole_file(path, durable=True) as partial:
+            partial.write_bytes(data)
+    except OutputError as error:
         raise CheckpointError(
-            f'{path}: not saved, {len(data) / 2**20:.1f} MiB could not be written ({error.strerror}); what was saved '
+            f'{path}: not saved, {len(data) / 2**20:.1f} MiB could not be written ({error.reason}); what was saved '
             'before is untouched: make room there and go on with resume=True, or choose another work_dir=DIR'
         ) from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes renames and deletions in a folder durable, where the file system can."""
-    if os.name == 'nt':  # folders cannot be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
-
-
 def remove_temporaries(folder: str | Path) -> None:
     """Removes what a killed process left of checkpoints it was writing in a folder."""
-    for path in [*Path(folder).glob('.*.pth.tmp'), *Path(folder).glob('.last_checkpoint.tmp')]:
+    for path in [*Path(folder).glob(f'.*{PARTIAL}.pth'), *Path(folder).glob(f'.last_checkpoint.*{PARTIAL}')]:
         path.unlink(missing_ok=True)
 
 

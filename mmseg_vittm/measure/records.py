@@ -1,12 +1,13 @@
 """Records of measurements as JSON files, and numbers in tables."""
 import json
 from collections.abc import Sequence
-from pathlib import Path
+
+from ..outputs import write_whole
 
 
 def write_records(path: str, records: Sequence[dict]) -> None:
-    """Writes records as JSON."""
-    Path(path).write_text(json.dumps(list(records), indent=1) + '\n', encoding='utf-8')
+    """Writes records as JSON, whole or not at all."""
+    write_whole(path, json.dumps(list(records), indent=1) + '\n')
 
 
 def variants(runs: Sequence[tuple[str, str | None, str, bool]]) -> list[str]:

@@ -56,7 +56,7 @@ def test_killed_at_random_moments(tmp_path):
         assert_same_state(work / 'iter_12.pth', tmp_path / 'whole' / 'iter_12.pth')
         assert recorded(work) == recorded(tmp_path / 'whole')
         assert sorted(path.name for path in work.glob('*.pth')) == ['iter_10.pth', 'iter_12.pth']
-        assert not list(work.glob('.*.tmp')) and (work / 'last_checkpoint').read_text() == 'iter_12.pth'
+        assert not list(work.glob('.*.part*')) and (work / 'last_checkpoint').read_text() == 'iter_12.pth'
         assert 'mIoU' in done  # it was validated at the end
         survived += 1
     print(f'{survived} kills survived; newest checkpoint then: {Counter(resumed_at)}')

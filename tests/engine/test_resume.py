@@ -113,13 +113,13 @@ def test_passes_over_what_is_not_whole(config, whole, work):
     weights = read_checkpoint(str(work / 'iter_4.pth'))
     torch.save(dict(state_dict=weights['state_dict'], meta=dict(iter=8, epoch=0)), work / 'iter_8.pth')
     (work / 'iter_10.pth').touch()
-    (work / '.iter_12.pth.tmp').write_bytes(b'half a checkpoint')
+    (work / '.iter_12.0123.part.pth').write_bytes(b'half a checkpoint')
     (work / 'last_checkpoint').write_text('/some/other/machine/iter_10.pth')
     done = train(config, work, '--resume').output()
     for name in ('iter_6.pth', 'iter_8.pth', 'iter_10.pth'):
         assert any('Passed over' in line and name in line for line in done.splitlines())
     assert 'weights only' in done and 'iter: 4' in done
-    assert not list(work.glob('.*.tmp')) and (work / 'last_checkpoint').read_text() == 'iter_12.pth'
+    assert not list(work.glob('.*.part*')) and (work / 'last_checkpoint').read_text() == 'iter_12.pth'
     assert_same_run(work, whole)
 
 
@@ -180,7 +180,8 @@ def test_a_new_run_keeps_the_earlier_checkpoints(tmp_path):
 
 
 def test_newest_is_by_number(tmp_path):
-    for name in ('iter_2.pth', 'iter_10.pth', 'iter_9.pth', 'best_mIoU_iter_12.pth', '.iter_14.pth.tmp', 'epoch_x.pth'):
+    for name in ('iter_2.pth', 'iter_10.pth', 'iter_9.pth', 'best_mIoU_iter_12.pth', '.iter_14.0123.part.pth',
+                 'epoch_x.pth'):
         (tmp_path / name).touch()
     assert [path.name for path in checkpoints_in([tmp_path, tmp_path / 'none'])] == [
         'iter_10.pth', 'iter_9.pth', 'iter_2.pth']

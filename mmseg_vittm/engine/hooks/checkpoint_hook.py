@@ -7,7 +7,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..atomic_files import remove_temporaries, sync_folder, write_atomically
+from ...outputs import sync
+from ..atomic_files import remove_temporaries, write_atomically
 
 KEPT = 'keep_ckpt_ids'  # mmengine's name in the message hub
 
@@ -88,4 +89,4 @@ class AtomicCheckpointHook(CheckpointHook):
         elif self.file_backend.isdir(path):  # DeepSpeed's
             self.file_backend.rmtree(path)
         if self._local:
-            sync_folder(Path(path).parent)
+            sync(Path(path).parent)

@@ -2,8 +2,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import InputError, one_line
-from ...outputs import claim_folder, refuse_existing
+from ...outputs import claim_folder, write_whole
 from ...stack import MMLogger
 from ...visualization.style import house_style, render_files
 from .measurements import describe_conditions, read_measurements
@@ -32,9 +31,10 @@ def draw_plots(files: Sequence[str], out: str, metafiles: Sequence[str | Path], 
 
     Raises:
         InputError: An input is wrong, or an output is there already; then nothing is written.
+        OutputError: A file cannot be written.
     """
     folder, logger = Path(out), MMLogger.get_current_instance()
-    refuse_existing([folder / name for name in NAMES], overwrite)
+    claim_folder(folder, NAMES, overwrite)
     measurements, metadata = read_measurements(files), read_metafiles(metafiles)
     protocol = measurements[0].conditions['protocol']
     points = make_points(measurements, metadata, parse_mious(mious, [one.stem for one in measurements]))
@@ -50,12 +50,8 @@ def draw_plots(files: Sequence[str], out: str, metafiles: Sequence[str | Path], 
                     f'({protocol}): {", ".join(without)}')
     contents = {folder / f'{name}.{ending}': content for name, by_ending in drawn.items()
                 for ending, content in by_ending.items()}
-    claim_folder(folder, NAMES, overwrite)
-    try:
-        for path, content in contents.items():
-            path.write_bytes(content)
-    except OSError as error:
-        raise InputError(f'{folder}: cannot be written to ({one_line(error)}); give another folder') from error
+    for path, content in contents.items():
+        write_whole(path, content)
     stale = [str(folder / name) for name in NAMES if (folder / name).exists() and folder / name not in contents]
     if stale:
         logger.warning(f'{", ".join(stale)}: of an earlier run, not drawn again')

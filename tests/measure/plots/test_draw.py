@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from plotted import BARS, CROWD, METAFILES, SMALL_VITTM, VIT, VITTM, example, extents, overlapping, record, write
 from tool_runs import error_of, run_tool
 
-from mmseg_vittm.errors import InputError
+from mmseg_vittm.errors import InputError, OutputError
 from mmseg_vittm.measure.plots.draw import draw_plots
 from mmseg_vittm.measure.plots.pareto import pareto_figure
 from mmseg_vittm.measure.plots.stages import stages_figure
@@ -80,9 +80,9 @@ def test_overwrite_and_wrong_folders(tmp_path, log_lines):
     assert (tmp_path / 'pareto.svg').read_text() != 'old' and (tmp_path / 'stages.svg').read_text() == 'old'
     assert any(f'No stage plot, for want of latencies by stage (throughput): {VITTM}' in line for _, line in log_lines)
     assert any(f'{tmp_path / "stages.svg"}: of an earlier run' in line for _, line in log_lines)
-    with pytest.raises(InputError, match='a.json: cannot be made a folder'):
+    with pytest.raises(OutputError, match='a.json: cannot be written .Not a directory'):
         draw(Path(file), file)
-    with pytest.raises(InputError, match='inside: cannot be made a folder'):
+    with pytest.raises(OutputError, match='inside: cannot be written'):
         draw(Path(file) / 'inside', file)
 
 
