@@ -10,10 +10,10 @@ os.environ.setdefault('GOMP_SPINCOUNT', '3000')
 import mmseg_vittm
 from mmseg_vittm.commands.configs import load_config
 from mmseg_vittm.commands.jobs import prepare_training
-from mmseg_vittm.commands.launch import divide_batch, prepare_launch, world_size
+from mmseg_vittm.commands.launch import divide_batch, is_main, prepare_launch, world_size
 from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_launch_options, run
-from mmseg_vittm.engine.resume import begin_anew
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
+from mmseg_vittm.engine.work_dir_lock import hold
 from mmseg_vittm.inference.host_memory import keep_freed
 
 
@@ -26,8 +26,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pretrained', metavar='FILE',
                         help="backbone weights: the authors', timm's (for ViTBackbone) or ours, .pth or .safetensors")
     parser.add_argument('--work-dir', metavar='DIR',
-                        help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG); checkpoints of '
-                        'an earlier run there are moved to a subfolder')
+                        help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG), of one training '
+                        'at a time; checkpoints of an earlier run there are moved to a subfolder when this one saves '
+                        'its first')
     parser.add_argument('--resume', nargs='?', const='newest', choices=('newest', AUTO), metavar=AUTO,
                         help='go on from the newest whole checkpoint in the work dir; --resume=auto begins anew where '
                         'there is none')
@@ -50,11 +51,10 @@ def main() -> None:
     divide_batch(cfg, world_size(args.launcher))
     prepare_launch(cfg, args.launcher, args.local_rank)
     keep_freed()
-    runner = StrictRunner.from_cfg(cfg)
-    runner.allow_partial = args.allow_partial
-    if not cfg.get('resume'):
-        begin_anew(runner)
-    runner.train()
+    with hold([cfg.work_dir], is_main(args.launcher)):
+        runner = StrictRunner.from_cfg(cfg)
+        runner.allow_partial = args.allow_partial
+        runner.train()
 
 
 if __name__ == '__main__':

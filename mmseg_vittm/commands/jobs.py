@@ -1,12 +1,14 @@
 """A config made ready for its job, training or a test, before the Runner is built from it."""
+import os
 from pathlib import Path
 
 from mmengine.config import Config
 
 from ..datasets.listing import datasets_of
 from ..engine.amp import use_amp
-from ..engine.runner import WHERE_TO_RESUME
+from ..engine.resume import NAMES, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
 from ..errors import InputError
+from ..outputs import claim_file, claim_folder
 from .configs import check_data
 
 
@@ -22,11 +24,14 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
         resume: See `StrictRunner`. False leaves it to the config.
 
     Raises:
-        InputError: Data is missing, or there is nothing to resume from.
+        InputError: Data, weights or the file to start from are missing, or there is nothing to resume from.
+        OutputError: The work dir cannot be made or written to.
     """
     check_data(cfg, ('train_dataloader', *['val_dataloader'] * bool(cfg.get('val_cfg'))))
     set_work_dir(cfg, work_dir)
+    check_work_dir(cfg.work_dir)
     if pretrained:
+        _check_file(pretrained, 'pretrained=FILE')
         cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=pretrained)
     if amp:
         use_amp(cfg)
@@ -35,6 +40,12 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
     folder, load_from = Path(cfg.work_dir), cfg.get('load_from')
     if cfg.get('resume') is True and load_from is None and not folder.is_dir():
         raise InputError(f'{folder}: no such work dir; {WHERE_TO_RESUME}')
+    if cfg.get('resume') is True and load_from is None:
+        folders = [folder, *_out_dirs(cfg)]
+        if not checkpoints_in(folders, _names(cfg)):
+            raise nothing_to_resume(folder, folders)
+    if load_from is not None and cfg.get('resume') in (None, False, True):
+        _check_file(load_from, 'the setting load_from')
     if not cfg.get('resume') and load_from is not None and Path(load_from).parent.resolve() == folder.resolve():
         raise InputError(f'{load_from}: the checkpoints in {folder} are moved to a subfolder by a run that begins '
                          'there; give another work_dir=DIR, or resume=True to go on with the earlier run')
@@ -75,6 +86,36 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
             dataset.pipeline = cfg.tta_pipeline
         cfg.tta_model.module = cfg.model
         cfg.model = cfg.tta_model
+
+
+def check_work_dir(work_dir: str) -> None:
+    """Checks that a work dir can be made and written to; makes nothing.
+
+    Raises:
+        OutputError: It cannot, such as one at or below a file, or one with a name too long for the logs in it.
+    """
+    claim_folder(work_dir)
+    claim_file(Path(work_dir) / '20000101_000000_2' / 'vis_data' / '20000101_000000_2.json', overwrite=True)
+
+
+def _check_file(path: str, what: str) -> None:
+    if '://' not in path and not os.path.isfile(os.path.expanduser(path)):
+        raise InputError(f'{path}: no such file; check {what}')
+
+
+def _checkpoint_hooks(cfg: Config) -> list[dict]:
+    hooks = [*(cfg.get('default_hooks') or {}).values(), *(cfg.get('custom_hooks') or [])]
+    return [hook for hook in hooks if isinstance(hook, dict) and (hook.get('out_dir') or hook.get('filename_tmpl'))]
+
+
+def _out_dirs(cfg: Config) -> list[Path]:
+    name = Path(os.path.abspath(cfg.work_dir)).name
+    return [folder for hook in _checkpoint_hooks(cfg) if hook.get('out_dir')
+            for folder in (Path(hook['out_dir']) / name, Path(hook['out_dir']))]
+
+
+def _names(cfg: Config) -> tuple[str, ...]:
+    return (*(hook['filename_tmpl'] for hook in _checkpoint_hooks(cfg) if hook.get('filename_tmpl')), *NAMES)
 
 
 def set_work_dir(cfg: Config, work_dir: str | None = None) -> None:

@@ -16,6 +16,15 @@ def world_size(launcher: str) -> int:
     return int(os.environ.get(names.get(launcher, ''), 1))
 
 
+def is_main(launcher: str) -> bool:
+    """Returns whether this process is the main one, by the launcher's environment variables.
+
+    On GPUs no process group can tell before the Runner is built.
+    """
+    names = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+    return int(os.environ.get(names.get(launcher, ''), 0)) == 0
+
+
 def prepare_launch(cfg: Config, launcher: str, local_rank: int = 0) -> None:
     """Sets a config up for its launcher, before the Runner is built.
 

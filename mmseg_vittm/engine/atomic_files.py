@@ -1,4 +1,6 @@
 """Files that are whole or not there, after a crash, a kill or a full disk too."""
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
@@ -30,10 +32,18 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         ) from error
 
 
-def remove_temporaries(folder: str | Path) -> None:
-    """Removes what a killed process left of checkpoints it was writing in a folder."""
-    for path in [*Path(folder).glob(f'.*{PARTIAL}.pth'), *Path(folder).glob(f'.last_checkpoint.*{PARTIAL}')]:
-        path.unlink(missing_ok=True)
+def remove_temporaries(folder: str | Path, names: Iterable[str] = ('iter_{}.pth', 'epoch_{}.pth')) -> None:
+    """Removes what a killed training left of checkpoints it was writing in a folder, where no other training runs.
+
+    Args:
+        folder: The folder, which this process holds; see `work_dir_lock.hold`.
+        names: Templates of the checkpoints' names; what others write there has other names.
+    """
+    stems = '|'.join(re.sub(r'\\{.*?\\}', r'\\d+', re.escape(Path(name).stem)) for name in names)
+    left = re.compile(rf'\.({stems}|best_.*|last_checkpoint)\.[0-9a-f]+{re.escape(PARTIAL)}(\..*)?')
+    for path in Path(folder).glob(f'.*{PARTIAL}*'):
+        if left.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 @register_backend('AtomicBackend', force=True)

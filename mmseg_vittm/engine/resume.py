@@ -1,18 +1,20 @@
 """Which checkpoint a run goes on from: the newest that is whole."""
+import os
 import re
-import time
 from pathlib import Path
 
-from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from ..errors import CheckpointError, one_line
+from ..errors import CheckpointError, InputError, one_line
 from ..weights.whole_model import read_checkpoint
+from .earlier_run import earlier_folders
 
 NAMES = ('iter_{}.pth', 'epoch_{}.pth')
 NEEDED = dict(optimizer='the state of the optimizer', message_hub='the log of the run')
+WHERE_TO_RESUME = ('give work_dir=DIR of the run to go on with, or leave resume=True out to begin one '
+                   "(resume='auto' does either)")
 
 
 def checkpoint_folders(runner: Runner) -> list[Path]:
@@ -22,6 +24,18 @@ def checkpoint_folders(runner: Runner) -> list[Path]:
         if isinstance(hook, CheckpointHook) and hook.out_dir is not None:
             folders += [Path(hook.out_dir) / Path(runner.work_dir).name, Path(hook.out_dir)]
     return list(dict.fromkeys(folders))
+
+
+def save_folders(runner: Runner) -> list[Path]:
+    """Returns the local folders besides its work dir that a run's checkpoint hooks are about to save into."""
+    return [Path(hook.out_dir) / Path(runner.work_dir).name for hook in runner.hooks
+            if isinstance(hook, CheckpointHook) and hook.out_dir is not None and '://' not in str(hook.out_dir)
+            and os.path.abspath(hook.out_dir) != runner.work_dir]
+
+
+def names_of(runner: Runner) -> list[str]:
+    """Returns the templates of the names that a run's checkpoint hooks give."""
+    return [hook.filename_tmpl for hook in runner.hooks if isinstance(hook, CheckpointHook)]
 
 
 def checkpoints_in(folders: list[Path], names: tuple[str, ...] = NAMES) -> list[Path]:
@@ -35,7 +49,7 @@ def checkpoints_in(folders: list[Path], names: tuple[str, ...] = NAMES) -> list[
     """
     found = []
     for name in dict.fromkeys(names):
-        pattern = re.compile(re.escape(name).replace(re.escape('{}'), r'(\d+)'))
+        pattern = re.compile(re.sub(r'\\{.*?\\}', r'(\\d+)', re.escape(name)))  # `{}`, `{:06d}`
         for folder in folders:
             for path in folder.iterdir() if folder.is_dir() else ():
                 match = pattern.fullmatch(path.name)
@@ -67,8 +81,7 @@ def newest_resumable(runner: Runner) -> Path | None:
 
     Each one passed over is a warning with the reason.
     """
-    names = [hook.filename_tmpl for hook in runner.hooks if isinstance(hook, CheckpointHook)]
-    for path in checkpoints_in(checkpoint_folders(runner), (*names, *NAMES)):
+    for path in checkpoints_in(checkpoint_folders(runner), (*names_of(runner), *NAMES)):
         reason = why_not_resumable(path)
         if reason is None:
             return path
@@ -76,26 +89,27 @@ def newest_resumable(runner: Runner) -> Path | None:
     return None
 
 
-def begin_anew(runner: Runner) -> None:
-    """Sets the checkpoints of an earlier run in a run's work dir aside, and says so; in the main process alone."""
-    aside = set_aside_earlier_run(runner.work_dir) if is_main_process() else None
-    if aside:
-        runner.logger.warning(f'The checkpoints of an earlier run were moved to {aside}')
+def nothing_to_resume(work_dir: str | Path, folders: list[Path]) -> InputError:
+    """Returns the error that says that a work dir has no whole checkpoint, and where those of earlier runs are.
 
-
-def set_aside_earlier_run(work_dir: str) -> Path | None:
-    """Moves checkpoints of an earlier run in a work dir into a subfolder, so that a new run overwrites nothing.
-
-    Returns:
-        The subfolder, or None where there was nothing to move.
+    Args:
+        work_dir: The work dir.
+        folders: Where the run's checkpoints are looked for.
     """
-    folder = Path(work_dir)
-    earlier = [path for pattern in ('iter_*.pth', 'epoch_*.pth', 'best_*.pth', 'last_checkpoint', 'pictures')
-               for path in folder.glob(pattern)]
-    if not earlier:
-        return None
-    aside = folder / f'earlier_{time.strftime("%Y%m%d_%H%M%S")}'
-    aside.mkdir()
-    for path in earlier:
-        path.rename(aside / path.name)
-    return aside
+    said = earlier_checkpoints(folders)
+    return InputError(f'{work_dir} holds no whole checkpoint to go on from; {said and said + "; or "}'
+                      f'{WHERE_TO_RESUME}')
+
+
+def earlier_checkpoints(folders: list[Path]) -> str:
+    """Returns a sentence on the checkpoints of earlier runs that were moved to subfolders, and how to use them.
+
+    It is empty where there are none.
+    """
+    found = [(folder, checkpoints) for folder in earlier_folders(folders) if (checkpoints := checkpoints_in([folder]))]
+    if not found:
+        return ''
+    named = ', '.join(f'{folder} (newest: {checkpoints[0].name})' for folder, checkpoints in found[:3])
+    more = f' and {len(found) - 3} more' if len(found) > 3 else ''
+    return (f'those of earlier runs are in {named}{more}: to go on from one, give the setting '
+            f'load_from={found[0][1][0]} with resume=True')

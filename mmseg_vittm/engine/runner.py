@@ -1,20 +1,43 @@
-"""StrictRunner: mmengine's Runner, which loads exactly what fits and resumes from what is whole."""
+"""StrictRunner: mmengine's Runner, which loads exactly what fits, resumes from what is whole, and destroys nothing."""
+import errno
+import glob
+import json
+import logging
+import os
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
+from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
 
-from ..errors import CheckpointError, InputError, one_line, shown
+from ..errors import CheckpointError, OutputError, one_line, shown
+from ..outputs import make_folder, not_written, write_whole
 from ..weights.mmengine_loader import use_safe_reading
 from ..weights.whole_model import load_model_weights, read_checkpoint
+from .changed_settings import compare, describe, in_effect
 from .checked_data import use_checked_data
-from .resume import begin_anew, newest_resumable, why_not_resumable
+from .earlier_run import CHECKPOINTS, EarlierRun, make_way
+from .resume import (
+    checkpoint_folders,
+    checkpoints_in,
+    earlier_checkpoints,
+    names_of,
+    newest_resumable,
+    nothing_to_resume,
+    save_folders,
+    why_not_resumable,
+)
+from .saved_settings import SETTINGS, read_settings, settings_of
+from .work_dir_lock import hold
 
 AUTO = 'auto'
-WHERE_TO_RESUME = ('give work_dir=DIR of the run to go on with, or leave resume=True out to begin one '
-                   "(resume='auto' does either)")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @RUNNERS.register_module()
@@ -23,18 +46,30 @@ class StrictRunner(Runner):
 
     With `resume=True` it goes on from `load_from` or else from the newest whole checkpoint in the work dir, and
     fails where there is none. With `resume='auto'` it goes on where it can, and else begins anew: a checkpoint in the
-    work dir comes before `load_from`.
+    work dir comes before `load_from`. A setting that differs from the resumed run's is a warning, which says which of
+    both counts; one under which nothing can be resumed is an error.
+
+    It holds its work dir while it trains, so that no other training writes there. What an earlier run saved there makes
+    way when it saves its own, see `EarlierRun`.
 
     Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take it by `runner_type='StrictRunner'`.
 
     Attributes:
         allow_partial: Load what fits of a checkpoint instead, and log what does not.
+        earlier_run: See `EarlierRun`.
     """
     allow_partial = False
 
     def __init__(self, *args, **kwargs):
         use_safe_reading()
-        super().__init__(*args, **kwargs)
+        self.earlier_run = EarlierRun()
+        self._resuming = False
+        self._saved = False
+        try:
+            super().__init__(*args, **kwargs)
+        except OSError as error:
+            raise self._named(error) from error
+        self._settings: dict | None = settings_of(self.cfg, get_world_size()) or None
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'StrictRunner':
@@ -42,6 +77,67 @@ class StrictRunner(Runner):
         runner = super().from_cfg(cfg)
         use_checked_data(runner)
         return runner
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Sets the environment up as mmengine does; the run's folder in the work dir is its own.
+
+        mmengine names it by the second, so that two runs of one second would write into the same files.
+        """
+        super().setup_env(env_cfg)
+        answer = [_own_folder(Path(self._work_dir), self._timestamp) if is_main_process() else None]
+        broadcast_object_list(answer)
+        name, error = answer[0]
+        if error is not None:
+            raise error
+        self._timestamp = name
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Builds the logger; where its file cannot be written, as on a full disk, the run ends and says so."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = lambda record, handler=handler: _cannot_log(handler, record)
+        return logger
+
+    def train(self) -> nn.Module:
+        """Trains; see `mmengine.runner.Runner.train`.
+
+        Raises:
+            InputError: Another training is under way in the work dir.
+            OutputError: The work dir or the log cannot be written to.
+        """
+        with hold([self.work_dir, *save_folders(self)]):
+            try:
+                model = super().train()
+            except OSError as error:
+                raise self._named(error) from error
+            if not self._saved:
+                self._dump_config()
+            return model
+
+    def save_checkpoint(self, out_dir: str, filename: str, file_client_args: dict | None = None,
+                        save_optimizer: bool = True, save_param_scheduler: bool = True, meta: dict | None = None,
+                        by_epoch: bool = True, backend_args: dict | None = None) -> None:
+        """Saves a checkpoint with the settings of the run; before the first one an earlier run's make way.
+
+        See `mmengine.runner.Runner.save_checkpoint`.
+        """
+        if is_main_process():
+            patterns = (*CHECKPOINTS, *(re.sub(r'{[^}]*}', '*', glob.escape(name)) for name in names_of(self)))
+            for folder in dict.fromkeys([self.work_dir, str(out_dir)]):
+                make_way(self, folder, patterns, more=[self._config_path.name])
+            if not self._saved:
+                self._dump_config()
+        self._saved = True
+        if self._settings is not None:
+            meta = {**(meta or {}), SETTINGS: json.dumps(self._settings)}
+        super().save_checkpoint(out_dir, filename, file_client_args, save_optimizer, save_param_scheduler, meta,
+                                by_epoch, backend_args)
+
+    def dump_config(self) -> None:
+        """Writes the config into the work dir; where a file of its name is there already, with the first checkpoint."""
+        if is_main_process() and not self._config_path.exists():
+            self._dump_config()
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = True,
                         revise_keys: list = [(r'^module\.', '')]) -> dict:  # noqa: B006  (as in mmengine)
@@ -51,6 +147,8 @@ class StrictRunner(Runner):
             CheckpointError: It cannot be read, or weights are missing, unexpected or of another shape.
         """
         checkpoint = read_checkpoint(filename, map_location, self.allow_partial)
+        if self._resuming:
+            self._compare_settings(checkpoint, filename)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_model_weights(self.model, checkpoint['state_dict'], filename, self.allow_partial or not strict,
                            revise_keys)
@@ -63,8 +161,10 @@ class StrictRunner(Runner):
         """Resumes from a checkpoint; see `mmengine.runner.Runner.resume`.
 
         Raises:
-            CheckpointError: As `load_checkpoint`, or the state of the training is not in it, or damaged.
+            CheckpointError: As `load_checkpoint`, or the state of the training is not in it, or damaged; or this run
+                has settings under which it cannot go on.
         """
+        self._resuming = True
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
         except (AssertionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -72,6 +172,13 @@ class StrictRunner(Runner):
                                   f'optimiser, logs) is not in it, or damaged ({shown(one_line(error))}); give a .pth '
                                   'of tools/train.py, or start anew from its weights by load_from without '
                                   'resume=True') from error
+        finally:
+            self._resuming = False
+        here = {os.path.realpath(folder) for folder in checkpoint_folders(self)}
+        self.earlier_run.stays = os.path.realpath(Path(filename).parent) in here
+        if not self.earlier_run.stays:
+            # What is kept and outdated of the resumed run lies elsewhere; here the same names are another run's.
+            self.message_hub.update_info('keep_ckpt_ids', [])
 
     def load_or_resume(self) -> None:
         """Loads or resumes, once, as the class says.
@@ -80,22 +187,25 @@ class StrictRunner(Runner):
             InputError: There is nothing to resume from.
             CheckpointError: What `load_from` names cannot be resumed from.
         """
-        if self._has_loaded or not self._resume:
-            return super().load_or_resume()
-        answer = [None, None]
-        if is_main_process():
-            answer = self._choose()
-        broadcast_object_list(answer)  # so that all processes go on, or end, together
-        path, error = answer
-        if error is not None:
-            raise error
-        if path is None:
+        if self._has_loaded:
+            return
+        if self._resume:
+            answer = [None, None]
+            if is_main_process():
+                answer = self._choose()
+            broadcast_object_list(answer)  # so that all processes go on, or end, together
+            path, error = answer
+            if error is not None:
+                raise error
+            if path is not None:
+                self.logger.info(f'Resuming from {path}')
+                self.resume(path)
+                self._has_loaded = True
+                return
             self.logger.info(f'No checkpoint to resume from in {self.work_dir}: the run begins anew')
             self._resume = False
-            return super().load_or_resume()
-        self.logger.info(f'Resuming from {path}')
-        self.resume(path)
-        self._has_loaded = True
+        self._tell_of_earlier_runs()
+        super().load_or_resume()
 
     def _choose(self) -> list:
         """Returns the path of the checkpoint to resume from, None where the run begins anew, and an error or None."""
@@ -105,7 +215,75 @@ class StrictRunner(Runner):
                                                                 'training wrote, or leave resume=True out')]
         path = newest_resumable(self)
         if path is None and self._resume != AUTO:
-            return [None, InputError(f'{self.work_dir} holds no whole checkpoint to go on from; {WHERE_TO_RESUME}')]
-        if path is None:
-            begin_anew(self)
+            return [None, nothing_to_resume(self.work_dir, checkpoint_folders(self))]
+        if path is None and (said := earlier_checkpoints(checkpoint_folders(self))):
+            self.logger.warning(f'{self.work_dir} holds no whole checkpoint to go on from; {said}')
         return [path and str(path), None]
+
+    def _tell_of_earlier_runs(self) -> None:
+        found = checkpoints_in(checkpoint_folders(self), names_of(self)) if is_main_process() else ()
+        if found:
+            self.logger.warning(f'The checkpoints of an earlier run, the newest of them {found[0]}, stay until this '
+                                'run saves its first, and are moved to a subfolder then; until then resume=True goes '
+                                'on from them')
+
+    def _compare_settings(self, checkpoint: dict, filename: str) -> None:
+        old, new = read_settings(checkpoint), self._settings
+        if new is None:
+            return
+        if old is None:
+            self.logger.warning(f'{filename} does not say under which settings it was trained: what differs from this '
+                                'run cannot be told')
+            self._settings = None  # nor by its own checkpoints: some settings are the other run's
+            return
+        found = compare(old, new, filename)
+        for line in describe(found):
+            self.logger.warning(line)
+        self._settings = in_effect(new, found)
+
+    def _named(self, error: OSError) -> OSError | OutputError:
+        """Returns an error of mmengine's in writing the run's logs as one that names the file; any other as it is."""
+        folder = getattr(self, '_log_dir', self._work_dir)
+        if error.filename is None and error.errno in NO_ROOM:  # on writing; what is read has a name
+            return not_written(folder, error)
+        inside = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(self._work_dir)
+        return not_written(error.filename, error) if inside else error
+
+    @property
+    def _config_path(self) -> Path:
+        name = Path(self.cfg.filename).name if self.cfg.filename else f'{self.timestamp}.py'
+        return Path(self.work_dir) / name
+
+    def _dump_config(self) -> None:
+        if is_main_process():
+            write_whole(self._config_path, self.cfg.pretty_text)
+
+
+def _own_folder(work_dir: Path, timestamp: str) -> tuple[str, OutputError | None]:
+    """Makes a folder of a run's own, named by its time, and by a number where another run of that second is there.
+
+    Returns:
+        Its name, and the error where it cannot be made.
+    """
+    name, number = timestamp, 1
+    try:
+        make_folder(work_dir)
+        while True:
+            try:
+                (work_dir / name).mkdir()
+                return name, None
+            except FileExistsError:
+                number += 1
+                name = f'{timestamp}_{number}'
+    except OSError as error:
+        return name, not_written(work_dir / name, error)
+    except OutputError as error:
+        return name, error
+
+
+def _cannot_log(handler: logging.FileHandler, record: logging.LogRecord) -> None:
+    """Ends a run whose log cannot be written: called by logging within the handling of the error."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OSError):
+        raise not_written(handler.baseFilename, error)
+    logging.FileHandler.handleError(handler, record)

@@ -6,7 +6,7 @@ import torch
 from forked_runs import assert_same_state, recorded, start, train, write_random_config
 from mmengine.dataset import BaseDataset
 
-from mmseg_vittm.engine.resume import checkpoints_in, set_aside_earlier_run, why_not_resumable
+from mmseg_vittm.engine.resume import checkpoints_in, why_not_resumable
 from mmseg_vittm.weights.whole_model import read_checkpoint
 
 HALF = ('--cfg-options', 'train_cfg.max_iters=6')
@@ -168,15 +168,6 @@ def test_nothing_to_resume(config, work, damage):
 def test_two_processes_end_together_where_nothing_is_to_resume(config, tmp_path):
     run = start(config, tmp_path / 'work', '--resume', processes=2)
     assert run.wait(60) == [2, 2] and 'no whole checkpoint' in run.output(0)
-
-
-def test_a_new_run_keeps_the_earlier_checkpoints(tmp_path):
-    for name in ('iter_2.pth', 'best_mIoU_iter_2.pth', 'last_checkpoint', 'notes.txt'):
-        (tmp_path / name).write_text(name)
-    aside = set_aside_earlier_run(str(tmp_path))
-    assert sorted(path.name for path in aside.iterdir()) == ['best_mIoU_iter_2.pth', 'iter_2.pth', 'last_checkpoint']
-    assert (aside / 'iter_2.pth').read_text() == 'iter_2.pth' and (tmp_path / 'notes.txt').is_file()
-    assert set_aside_earlier_run(str(tmp_path)) is None
 
 
 def test_newest_is_by_number(tmp_path):

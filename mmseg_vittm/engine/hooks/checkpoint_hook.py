@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from ...outputs import sync
 from ..atomic_files import remove_temporaries, write_atomically
+from ..work_dir_lock import holds
 
 KEPT = 'keep_ckpt_ids'  # mmengine's name in the message hub
 
@@ -23,15 +24,18 @@ class AtomicCheckpointHook(CheckpointHook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Chooses the atomic backend, and removes what a killed run left half written."""
+        """Chooses the atomic backend, and removes what a killed run left half written.
+
+        That needs a folder which this run holds: elsewhere another may be writing it.
+        """
         self._local = (self.file_client_args is None and self.backend_args in (None, dict(backend='AtomicBackend'))
                        and '://' not in str(self.out_dir or runner.work_dir))
         if self._local:
             self.backend_args = dict(backend='AtomicBackend')
         super().before_train(runner)
         if self._local and is_main_process():
-            remove_temporaries(self.out_dir)
-            remove_temporaries(runner.work_dir)
+            for folder in filter(holds, (self.out_dir, runner.work_dir)):
+                remove_temporaries(folder, [self.filename_tmpl])
         if self.save_best and self._local:  # of a work dir that was moved since
             self._set_best({key: path and os.path.join(self.out_dir, os.path.basename(path))
                             for key, path in self._best().items()})

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from ...visualization.pictures import add_legend, colourise, enlarge, panels
+from ..earlier_run import PICTURES, make_way
 
 TITLES = ('input', 'truth', 'prediction')
 
@@ -61,6 +62,7 @@ class PictureHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         """Writes what was kept."""
         if self._rows:
+            make_way(runner, runner.work_dir, PICTURES)
             path = Path(runner.work_dir) / 'pictures' / f'iter_{runner.iter}.png'
             _write(path, self._rows)
             runner.logger.info(f'Pictures of {len(self._rows)} validation images: {path}')
