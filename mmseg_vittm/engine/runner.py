@@ -135,9 +135,10 @@ class StrictRunner(Runner):
                                 by_epoch, backend_args)
 
     def dump_config(self) -> None:
-        """Writes the config into the work dir; where a file of its name is there already, with the first checkpoint."""
-        if is_main_process() and not self._config_path.exists():
-            self._dump_config()
+        """Leaves the config in the work dir, which is that of the checkpoints there, until the first is saved.
+
+        mmengine calls it when a run is built, for a test too. The run's own folder has its config from the beginning.
+        """
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = True,
                         revise_keys: list = [(r'^module\.', '')]) -> dict:  # noqa: B006  (as in mmengine)

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 SETTINGS = 'settings'  # in a checkpoint's `meta`
-LONGEST = 2**19  # characters that are read; those of a config are some 20,000
+LONGEST = 2**18  # characters that are read; those of a config are some 20,000
 DEEPEST = 40  # levels of dicts and lists; those of a config are about 8
 # What of a config decides what a training computes. All else is paths, names, or the tests'.
 PARTS = ('model', 'data_preprocessor', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'val_cfg', 'train_cfg',

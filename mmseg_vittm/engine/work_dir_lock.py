@@ -69,8 +69,8 @@ def _hold_one(folder: Path) -> Iterator[None]:
         yield
         return
     with contextlib.ExitStack() as undo:
-        for missing in [path for path in (folder, *folder.parents) if not path.exists()]:
-            undo.callback(_remove_empty, missing)  # the innermost last in this list, and the first to go
+        for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+            undo.callback(_remove_empty, missing)  # the innermost, of these the last, goes first
         make_folder(folder)
         lock = _locked(folder, undo)
         undo.pop_all()
