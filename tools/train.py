@@ -37,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     add_launch_options(parser)
     # A bare --resume takes no other word after it: that may be the config.
     words = sys.argv[1:]
-    bare = [word == '--resume' and after != AUTO for word, after in zip(words, [*words[1:], None], strict=True)]
+    bare = [word == '--resume' and after != AUTO for word, after in zip(words, [*words, None][1:], strict=True)]
     return parser.parse_args(['--resume=newest' if here else word for word, here in zip(words, bare, strict=True)])
 
 

@@ -120,4 +120,7 @@ def _names(cfg: Config) -> tuple[str, ...]:
 
 def set_work_dir(cfg: Config, work_dir: str | None = None) -> None:
     """Sets a config's work dir: the given one, its own, or `work_dirs/NAME`, by the name of the config's file."""
+    given = cfg.get('work_dir')
+    if given is not None and not isinstance(given, str):
+        raise InputError(f'the setting work_dir must be a path, got {given!r}')
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(Path('work_dirs') / Path(cfg.filename).stem)

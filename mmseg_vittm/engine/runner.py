@@ -1,11 +1,14 @@
 """StrictRunner: mmengine's Runner, which loads exactly what fits, resumes from what is whole, and destroys nothing."""
+import contextlib
 import errno
 import glob
 import json
 import logging
 import os
 import re
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,7 @@ from .resume import (
     why_not_resumable,
 )
 from .saved_settings import SETTINGS, read_settings, settings_of
-from .work_dir_lock import hold
+from .work_dir_lock import hold, missing_folders, remove_empty
 
 AUTO = 'auto'
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -65,10 +68,11 @@ class StrictRunner(Runner):
         self.earlier_run = EarlierRun()
         self._resuming = False
         self._saved = False
-        try:
+        self._begun = False
+        self._own_folder: Path | None = None  # of the main process
+        self._made = missing_folders(kwargs['work_dir']) if 'work_dir' in kwargs else []
+        with self._leaving_nothing():
             super().__init__(*args, **kwargs)
-        except OSError as error:
-            raise self._named(error) from error
         self._settings: dict | None = settings_of(self.cfg, get_world_size()) or None
 
     @classmethod
@@ -84,12 +88,15 @@ class StrictRunner(Runner):
         mmengine names it by the second, so that two runs of one second would write into the same files.
         """
         super().setup_env(env_cfg)
-        answer = [_own_folder(Path(self._work_dir), self._timestamp) if is_main_process() else None]
+        answer = [None]
+        if is_main_process():
+            answer = [_make_own_folder(Path(self._work_dir), self._timestamp)]
         broadcast_object_list(answer)
-        name, error = answer[0]
+        self._timestamp, error = answer[0]
         if error is not None:
             raise error
-        self._timestamp = name
+        if is_main_process():
+            self._own_folder = Path(self._work_dir) / self._timestamp
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Builds the logger; where its file cannot be written, as on a full disk, the run ends and says so."""
@@ -106,14 +113,25 @@ class StrictRunner(Runner):
             InputError: Another training is under way in the work dir.
             OutputError: The work dir or the log cannot be written to.
         """
-        with hold([self.work_dir, *save_folders(self)]):
-            try:
-                model = super().train()
-            except OSError as error:
-                raise self._named(error) from error
+        with hold([self.work_dir, *save_folders(self)]), self._leaving_nothing():
+            model = super().train()
             if not self._saved:
                 self._dump_config()
             return model
+
+    def test(self) -> dict:
+        """Tests; see `mmengine.runner.Runner.test`.
+
+        Raises:
+            OutputError: The log cannot be written to.
+        """
+        with self._leaving_nothing():
+            return super().test()
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """Calls a hook point of all hooks; see `mmengine.runner.Runner.call_hook`."""
+        super().call_hook(fn_name, **kwargs)
+        self._begun = self._begun or fn_name in ('after_train_iter', 'after_val_iter', 'after_test_iter')
 
     def save_checkpoint(self, out_dir: str, filename: str, file_client_args: dict | None = None,
                         save_optimizer: bool = True, save_param_scheduler: bool = True, meta: dict | None = None,
@@ -242,13 +260,22 @@ class StrictRunner(Runner):
             self.logger.warning(line)
         self._settings = in_effect(new, found)
 
-    def _named(self, error: OSError) -> OSError | OutputError:
-        """Returns an error of mmengine's in writing the run's logs as one that names the file; any other as it is."""
-        folder = getattr(self, '_log_dir', self._work_dir)
-        if error.filename is None and error.errno in NO_ROOM:  # on writing; what is read has a name
-            return not_written(folder, error)
-        inside = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(self._work_dir)
-        return not_written(error.filename, error) if inside else error
+    @contextlib.contextmanager
+    def _leaving_nothing(self) -> Iterator[None]:
+        """Removes the run's folder of logs where it fails before its first iteration is done, whatever the error.
+
+        Errors of mmengine's in writing logs become ones that name the file.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not self._begun and self._own_folder is not None:
+                shutil.rmtree(self._own_folder, ignore_errors=True)
+                remove_empty(self._made)
+            named = _named(error, self._work_dir, getattr(self, '_log_dir', self._work_dir))
+            if named is None:
+                raise
+            raise named from error
 
     @property
     def _config_path(self) -> Path:
@@ -260,7 +287,7 @@ class StrictRunner(Runner):
             write_whole(self._config_path, self.cfg.pretty_text)
 
 
-def _own_folder(work_dir: Path, timestamp: str) -> tuple[str, OutputError | None]:
+def _make_own_folder(work_dir: Path, timestamp: str) -> tuple[str, OutputError | None]:
     """Makes a folder of a run's own, named by its time, and by a number where another run of that second is there.
 
     Returns:
@@ -280,6 +307,16 @@ def _own_folder(work_dir: Path, timestamp: str) -> tuple[str, OutputError | None
         return name, not_written(work_dir / name, error)
     except OutputError as error:
         return name, error
+
+
+def _named(error: Exception, work_dir: str, log_dir: str) -> OutputError | None:
+    """Returns the error that names the file of a run's logs which mmengine could not write; None for any other."""
+    if not isinstance(error, OSError):
+        return None
+    if error.filename is None:  # what is read has a name
+        return not_written(log_dir, error) if error.errno in NO_ROOM else None
+    inside = not isinstance(error.filename, int) and Path(os.fsdecode(error.filename)).is_relative_to(work_dir)
+    return not_written(os.fsdecode(error.filename), error) if inside else None
 
 
 def _cannot_log(handler: logging.FileHandler, record: logging.LogRecord) -> None:

@@ -29,6 +29,8 @@ if hasattr(os, 'register_at_fork'):
 def hold(folders: Iterable[str | Path], main: bool | None = None) -> Iterator[None]:
     """Holds folders for this run while the block runs; those that this process holds already stay held after it.
 
+    Where the block fails, folders and locks that were made for it and hold nothing else are gone again.
+
     The main process locks, before anything else is written there; where there is a process group, the others end with
     it if it cannot. Where a file system knows no locks, a warning says so.
 
@@ -69,20 +71,17 @@ def _hold_one(folder: Path) -> Iterator[None]:
         yield
         return
     with contextlib.ExitStack() as undo:
-        for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-            undo.callback(_remove_empty, missing)  # the innermost, of these the last, goes first
+        undo.callback(remove_empty, missing_folders(folder))
         make_folder(folder)
         lock = _locked(folder, undo)
-        undo.pop_all()
-    _held[key] = lock
-    try:
+        _held[key] = lock
+        undo.callback(_held.pop, key)
         yield
-    finally:
-        del _held[key]
-        if lock is not None:
-            with contextlib.suppress(OSError):  # what it says counts only while it is locked
-                os.truncate(folder / LOCK, 0)
-            lock.release()
+        undo.pop_all()
+    del _held[key]
+    if lock is not None:
+        _forget(folder / LOCK, remove=False)
+        lock.release()
 
 
 def _locked(folder: Path, undo: contextlib.ExitStack) -> FileLock | None:
@@ -104,14 +103,19 @@ def _locked(folder: Path, undo: contextlib.ExitStack) -> FileLock | None:
             'there too')
         return None
     undo.callback(lock.release)
-    if is_new:
-        undo.callback(path.unlink, missing_ok=True)
+    undo.callback(_forget, path, is_new)
     try:
         path.write_text(json.dumps(dict(host=socket.gethostname(), process=os.getpid(),
                                         since=time.strftime('%Y-%m-%d %H:%M:%S %Z'))))
     except OSError as error:
         raise not_written(path, error) from error
     return lock
+
+
+def _forget(path: Path, remove: bool) -> None:
+    """Clears what a lock's file says, which counts only while it is locked, or removes the file."""
+    with contextlib.suppress(OSError):  # the folder may be gone
+        path.unlink() if remove else os.truncate(path, 0)
 
 
 def _holder(path: Path) -> str:
@@ -130,6 +134,14 @@ def _holder(path: Path) -> str:
             f'{shown(says.get("since"))}')
 
 
-def _remove_empty(folder: Path) -> None:
+def missing_folders(folder: str | Path) -> list[Path]:
+    """Returns a folder and those above it, as far as they are not there, the innermost first."""
+    folder = Path(os.path.abspath(folder))
+    return [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes folders that are empty, the innermost first."""
     with contextlib.suppress(OSError):
-        folder.rmdir()
+        for folder in folders:
+            folder.rmdir()

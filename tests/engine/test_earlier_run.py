@@ -71,6 +71,7 @@ def test_a_run_that_cannot_start_leaves_it(config, tmp_path, options):
     run = start(config, work, *options)
     assert run.wait() != [0]
     assert files_of(work) == before, run.output()[-3000:]
+    assert not list(work.glob('2*')) and not (work / '.lock').exists()  # nor are there logs of nothing
 
 
 def test_it_makes_way_at_the_first_save(config, tmp_path):

@@ -20,7 +20,7 @@ from tool_inside import error_inside
 
 from mmseg_vittm.commands.jobs import check_work_dir
 from mmseg_vittm.engine.atomic_files import remove_temporaries
-from mmseg_vittm.engine.runner import _own_folder
+from mmseg_vittm.engine.runner import _make_own_folder
 from mmseg_vittm.engine.work_dir_lock import LOCK, hold, holds
 from mmseg_vittm.errors import InputError, OutputError
 
@@ -208,7 +208,7 @@ def test_work_dirs_that_cannot_be(tmp_path):
 
 
 def test_folders_of_one_second_are_two(tmp_path):
-    assert [_own_folder(tmp_path, '20260101_000000')[0] for _ in range(3)] == [
+    assert [_make_own_folder(tmp_path, '20260101_000000')[0] for _ in range(3)] == [
         '20260101_000000', '20260101_000000_2', '20260101_000000_3']
 
 
@@ -247,6 +247,14 @@ def test_a_log_that_cannot_be_written_is_one_line(config, tmp_path, log):
     run = start(write_random_config(config.parent, hook, 'full.py'), work, *SHORT)
     assert run.wait() == [2], run.output()[-3000:]
     error, = (line for line in run.output().splitlines() if line.startswith('error: '))
-    folder, = work.glob('2*')
+    folder, = work.glob('2*')  # one iteration was done: it stays
     assert f'{folder}' in error and 'No space left on device' in error and 'make room' in error
     assert 'Traceback' not in run.output() and 'Logging error' not in run.output()
+
+
+def test_a_run_that_fails_at_once_leaves_no_folder(config, tmp_path, monkeypatch, capsys):
+    for tool in (['train.py', config], ['test.py', config, tmp_path / 'bad.pth']):
+        (tmp_path / 'bad.pth').write_bytes(b'bad')
+        bad = ['--pretrained', tmp_path / 'bad.pth'] if tool[0] == 'train.py' else []
+        said = error_inside(monkeypatch, capsys, *tool, '--work-dir', tmp_path / 'new' / 'work', *bad)
+        assert 'bad.pth' in said and [path.name for path in tmp_path.iterdir()] == ['bad.pth']
