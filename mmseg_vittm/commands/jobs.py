@@ -99,7 +99,7 @@ def check_work_dir(work_dir: str) -> None:
 
 
 def _check_file(path: str, what: str) -> None:
-    if '://' not in path and not os.path.isfile(os.path.expanduser(path)):
+    if isinstance(path, str) and '://' not in path and not os.path.isfile(os.path.expanduser(path)):
         raise InputError(f'{path}: no such file; check {what}')
 
 

@@ -1,5 +1,6 @@
 """What an earlier run left in a work dir: it stays until the new run saves, and then moves to a folder of its own."""
 import contextlib
+import glob
 import re
 import time
 from collections.abc import Iterable
@@ -23,10 +24,12 @@ class EarlierRun:
 
     Args:
         stays: Whether the run goes on from what is there, so that nothing moves.
+        beyond: Checkpoints that move all the same: those after the one that it goes back to.
     """
 
-    def __init__(self, stays: bool = False):
+    def __init__(self, stays: bool = False, beyond: Iterable[Path] = ()):
         self.stays = stays
+        self.beyond = list(beyond)
         self._done: set[tuple[Path, tuple[str, ...]]] = set()
         self._aside: dict[Path, Path] = {}
 
@@ -45,9 +48,13 @@ class EarlierRun:
             OutputError: They cannot be moved; those that were are back again.
         """
         folder = Path(folder)
-        if self.stays or (folder, patterns) in self._done:
+        if (folder, patterns) in self._done:
             return None
         self._done.add((folder, patterns))
+        if self.stays:
+            more = ()
+            patterns = () if patterns == PICTURES else tuple(
+                glob.escape(path.name) for path in self.beyond if path.parent == folder)
         aside = set_aside(folder, patterns, more, self._aside.get(folder))
         if aside is not None:
             self._aside[folder] = aside

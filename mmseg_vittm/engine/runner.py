@@ -194,7 +194,8 @@ class StrictRunner(Runner):
         finally:
             self._resuming = False
         here = {os.path.realpath(folder) for folder in checkpoint_folders(self)}
-        self.earlier_run.stays = os.path.realpath(Path(filename).parent) in here
+        stays = os.path.realpath(Path(filename).parent) in here
+        self.earlier_run = EarlierRun(stays, self._newer_than(filename) if filename == self._load_from else ())
         if not self.earlier_run.stays:
             # What is kept and outdated of the resumed run lies elsewhere; here the same names are another run's.
             self.message_hub.update_info('keep_ckpt_ids', [])
@@ -238,6 +239,11 @@ class StrictRunner(Runner):
         if path is None and (said := earlier_checkpoints(checkpoint_folders(self))):
             self.logger.warning(f'{self.work_dir} holds no whole checkpoint to go on from; {said}')
         return [path and str(path), None]
+
+    def _newer_than(self, filename: str) -> list[Path]:
+        found = checkpoints_in(checkpoint_folders(self), names_of(self))
+        paths = [os.path.realpath(path) for path in found]
+        return found[:paths.index(os.path.realpath(filename))] if os.path.realpath(filename) in paths else []
 
     def _tell_of_earlier_runs(self) -> None:
         found = checkpoints_in(checkpoint_folders(self), names_of(self)) if is_main_process() else ()

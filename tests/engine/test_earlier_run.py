@@ -136,6 +136,21 @@ def test_resuming_from_elsewhere_deletes_nothing_here(config, tmp_path):
     assert [path.name for path in work.glob('*.pth')] == ['iter_5.pth']
 
 
+def test_what_came_after_the_checkpoint_gone_back_to_makes_way(config, tmp_path):
+    """Else it would be overwritten as the run reaches it, and until then be what --resume goes on from."""
+    work = tmp_path / 'work'
+    train(config, work, '--cfg-options', 'train_cfg.max_iters=6', 'train_cfg.val_interval=6',
+          'default_hooks.checkpoint.max_keep_ckpts=-1')
+    bits = recorded(work)
+    (work / 'losses_0.txt').unlink()
+    train(config, work, '--resume', '--cfg-options', f'load_from={work / "iter_2.pth"}', 'train_cfg.max_iters=3',
+          'train_cfg.val_interval=3', 'default_hooks.checkpoint.max_keep_ckpts=-1')
+    aside, = work.glob('earlier_*')
+    assert sorted(path.name for path in aside.iterdir()) == ['iter_4.pth', 'iter_6.pth']
+    assert sorted(path.name for path in work.glob('*.pth')) == ['iter_2.pth', 'iter_3.pth']
+    assert recorded(work) == {3: bits[3]}
+
+
 def test_a_folder_of_the_checkpoints_own(config, tmp_path):
     """`out_dir`, stock `CheckpointHook`, another name: it all makes way, and is resumed from."""
     work, out = tmp_path / 'work', tmp_path / 'out'
