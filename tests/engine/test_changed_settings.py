@@ -163,6 +163,7 @@ def test_under_some_settings_nothing_is_resumed(old, new, said):
         compare(old, new, 'a.pth')
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_settings(half, work):
     """mmengine's own says them by its config, which is read as text, or it cannot be told."""
     checkpoint = read_checkpoint(str(work / 'iter_2.pth'))

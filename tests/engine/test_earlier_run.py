@@ -136,6 +136,7 @@ def test_resuming_from_elsewhere_deletes_nothing_here(config, tmp_path):
     assert [path.name for path in work.glob('*.pth')] == ['iter_5.pth']
 
 
+@pytest.mark.slow
 def test_what_came_after_the_checkpoint_gone_back_to_makes_way(config, tmp_path):
     """Else it would be overwritten as the run reaches it, and until then be what --resume goes on from."""
     work = tmp_path / 'work'
@@ -151,6 +152,7 @@ def test_what_came_after_the_checkpoint_gone_back_to_makes_way(config, tmp_path)
     assert recorded(work) == {3: bits[3]}
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_checkpoints_own(config, tmp_path):
     """`out_dir`, stock `CheckpointHook`, another name: it all makes way, and is resumed from."""
     work, out = tmp_path / 'work', tmp_path / 'out'
@@ -166,13 +168,14 @@ def test_a_folder_of_the_checkpoints_own(config, tmp_path):
     assert 'step_000002.pth' in run.output() and 3 in recorded(work) and len(list(out.glob('work/earlier_*'))) == 1
 
 
-def test_only_once_by_two_processes_without_a_group(config, tmp_path):
-    """Every process runs `is_main` before there is a group; the launcher's variables tell."""
+def test_the_main_process_is_known_before_there_is_a_group(monkeypatch):
     for launcher, name in (('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')):
         for rank in ('0', '1', '7'):
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv(name, rank)
-                assert is_main(launcher) == (rank == '0') and is_main('none')
+            monkeypatch.setenv(name, rank)
+            assert is_main(launcher) == (rank == '0') and is_main('none')
+
+
+def test_two_processes_move_once(config, tmp_path):
     work = tmp_path / 'work'
     leave_a_run(work)
     run = train(config, work, *SHORT, processes=2)

@@ -10,15 +10,19 @@ import resource
 import signal
 import socket
 import time
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
 from forked_runs import recorded, start, train, write_random_config
+from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
+from mmengine.registry import HOOKS, RUNNERS
+from mmseg.visualization import SegLocalVisualizer
 from tool_inside import error_inside
 
 from mmseg_vittm.commands.jobs import check_work_dir
+from mmseg_vittm.commands.launch import is_main
 from mmseg_vittm.engine.atomic_files import remove_temporaries
 from mmseg_vittm.engine.runner import _make_own_folder
 from mmseg_vittm.engine.work_dir_lock import LOCK, hold, holds
@@ -85,6 +89,33 @@ def test_two_processes_are_refused_together(config, tmp_path):
         assert run.wait(120) == [2, 2]
     for rank in (0, 1):
         assert 'is training there' in run.output(rank) and 'Traceback' not in run.output(rank)
+
+
+def test_before_there_is_a_process_group_the_main_process_alone_locks(tmp_path, monkeypatch):
+    """As on GPUs, where the Runner opens the group: both processes pass, and the second makes nothing."""
+    monkeypatch.setenv('RANK', '1')
+    with hold([tmp_path / 'work'], is_main('pytorch')):
+        assert not (tmp_path / 'work').exists()
+        monkeypatch.setenv('RANK', '0')
+        with hold([tmp_path / 'work'], is_main('pytorch')):
+            assert holds(tmp_path / 'work')
+
+
+def test_the_tools_of_mmsegmentation_have_it_by_the_runner(config, tmp_path, monkeypatch):
+    """They build it by its name: `runner_type = 'StrictRunner'`."""
+    monkeypatch.setattr(SegLocalVisualizer, '_instance_dict', OrderedDict())
+    cfg = Config.fromfile(config)
+    cfg.work_dir = str(tmp_path / 'work')
+    cfg.train_cfg.update(max_iters=1, val_interval=9)
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work' / 'iter_1.pth').write_text('earlier')
+    runner = RUNNERS.build(cfg)
+    seen = []
+    monkeypatch.setattr(runner, 'load_or_resume', lambda: seen.append(holds(tmp_path / 'work')))
+    runner.train()
+    assert seen == [True] and not holds(tmp_path / 'work')
+    aside, = (tmp_path / 'work').glob('earlier_*')
+    assert (aside / 'iter_1.pth').read_text() == 'earlier'
 
 
 def test_checkpoints_elsewhere_are_held_too(config, tmp_path):
