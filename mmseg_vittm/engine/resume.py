@@ -9,6 +9,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError, one_line
+from ..weights.finite import count_nan
 from ..weights.whole_model import read_checkpoint
 
 NAMES = ('iter_{}.pth', 'epoch_{}.pth')
@@ -59,6 +60,9 @@ def why_not_resumable(path: str | Path) -> str | None:
     for name, what in NEEDED.items():
         if not isinstance(checkpoint.get(name), dict):
             return f'{path} holds weights only: {what} is missing ({name!r})'
+    damaged = count_nan(checkpoint['optimizer'])
+    if damaged:
+        return f'{path}: {damaged} tensors of the state of the optimizer hold NaN: training had diverged when it was saved'
     return None
 
 

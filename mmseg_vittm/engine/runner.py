@@ -7,8 +7,9 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError, InputError, one_line, shown
+from ..weights.dataset_meta import check_classes
 from ..weights.mmengine_loader import use_safe_reading
-from ..weights.whole_model import load_model_weights, read_checkpoint
+from ..weights.whole_model import load_model_weights, read_checkpoint, unwrapped
 from .checked_data import use_checked_data
 from .resume import begin_anew, newest_resumable, why_not_resumable
 
@@ -54,6 +55,8 @@ class StrictRunner(Runner):
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_model_weights(self.model, checkpoint['state_dict'], filename, self.allow_partial or not strict,
                            revise_keys)
+        if strict and not self.allow_partial:
+            check_classes(checkpoint['meta'].get('dataset_meta'), unwrapped(self.model), filename)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
