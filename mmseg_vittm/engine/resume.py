@@ -62,7 +62,7 @@ def why_not_resumable(path: str | Path) -> str | None:
             return f'{path} holds weights only: {what} is missing ({name!r})'
     damaged = count_nan(checkpoint['optimizer'])
     if damaged:
-        return f'{path}: {damaged} tensors of the state of the optimizer hold NaN: training had diverged when it was saved'
+        return f'{path}: {damaged} tensors of the state of the optimizer hold NaN: training had diverged by then'
     return None
 
 

@@ -64,6 +64,8 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
 def _save(weights: dict[str, Tensor], path: Path, metadata: dict[str, str], source: str) -> None:
     """Writes a safetensors file, whose library has errors of its own, of the disk too."""
     try:
+        if '__metadata__' in weights:  # the format's own name for what is no tensor
+            raise ValueError('a tensor named __metadata__')
         save_file(weights, path, metadata)
     except OSError:
         raise

@@ -103,9 +103,10 @@ def use_safe_reading() -> None:
 
     It covers what goes through mmengine's `CheckpointLoader`: Runners, `init_cfg`, `mmseg.apis.init_model`,
     `MMSegInferencer`. A file that holds what `read_weights_file` takes gives the same results as before, at the same
-    `map_location`, from the same addresses and caches. What it refuses, checkpoints that need code to load, is an error
-    whose remedy is `mmseg_vittm.trust_checkpoints()`. Weights that are NaN or infinite are an error too. So is an inferencer called without a config, since a config
-    decides what is imported and called (`dict(type='subprocess.Popen', ...)`): no look at its text could make it safe.
+    `map_location`, from the same addresses and caches; but weights that are NaN or infinite are an error. What it
+    refuses, checkpoints that need code to load, is an error whose remedy is `mmseg_vittm.trust_checkpoints()`. So is an
+    inferencer called without a config, since a config decides what is imported and called
+    (`dict(type='subprocess.Popen', ...)`): no look at its text could make it safe.
     What does not go through mmengine stays as it is: `torch.load` itself, timm's `pretrained=True`.
     """
     if CheckpointLoader._schemes.get('') is load_from_local:

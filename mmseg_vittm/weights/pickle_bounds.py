@@ -13,7 +13,7 @@ from torch._utils import IMPORT_MAPPING, NAME_MAPPING
 
 from ..errors import CheckpointError, shown
 
-MOST = 4_000_000  # objects that a file may stand for, and steps to make them; mmengine's have some 10,000
+MOST = 2_000_000  # objects that a file may stand for, and steps to make them; mmengine's have some 10,000
 DEEPEST = 200  # levels of containers; mmengine's checkpoints have about 8
 LARGEST_KEY = 100  # parts of a tuple that is the key of a dict
 MOST_KEYS = 4096  # keys that are no plain text or number: those of tuples can be made to collide
@@ -24,7 +24,7 @@ TOO_MUCH = f'it stands for more than {MOST:,} objects, which no checkpoint needs
 _LEAVES = {opcode[0]: size for opcode, size in (
     (pickle.NONE, 0), (pickle.NEWFALSE, 0), (pickle.NEWTRUE, 0), (pickle.BININT, 4), (pickle.BININT1, 1),
     (pickle.BININT2, 2), (pickle.BINFLOAT, 8))}
-_EMPTY = {opcode[0] for opcode in (pickle.EMPTY_TUPLE, pickle.EMPTY_LIST, pickle.EMPTY_DICT, pickle.EMPTY_SET)}
+_EMPTY = {opcode[0] for opcode in (pickle.EMPTY_TUPLE, pickle.EMPTY_LIST, pickle.EMPTY_DICT)}
 _TUPLES = {pickle.TUPLE1[0]: 1, pickle.TUPLE2[0]: 2, pickle.TUPLE3[0]: 3}
 _TEXTS = {pickle.BINUNICODE[0]: ('<I', 4), pickle.SHORT_BINSTRING[0]: ('<B', 1), pickle.LONG1[0]: ('<B', 1)}
 _GETS = {pickle.BINGET[0]: ('<B', 1), pickle.LONG_BINGET[0]: ('<I', 4)}
@@ -138,6 +138,8 @@ class _Walk:
             stack[-1] = 1
         elif opcode == pickle.PROTO[0]:
             self.file.seek(1, 1)
+        elif opcode == pickle.EMPTY_SET[0]:  # the unpickler knows it, but nothing that could fill it
+            raise CheckpointError('it holds sets in another way than torch.save pickles them')
         else:
             return False
         return True

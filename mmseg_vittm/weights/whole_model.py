@@ -99,13 +99,15 @@ def load_model(config: Config | str, path: str, device: str = 'cpu', allow_parti
     """
     try:
         torch.empty(0, device=device)
-    except (AssertionError, NotImplementedError, RuntimeError) as error:
+    except (AssertionError, ImportError, NotImplementedError, RuntimeError) as error:
         raise InputError(f'device={device}: no such device here ({one_line(error)}); give cpu, cuda or cuda:N'
                          ) from error
     try:
         config = config if isinstance(config, Config) else Config.fromfile(config)
     except FileNotFoundError as error:
         raise InputError(f'{config}: no such config file; those of this project are in configs/') from error
+    if config.get('model') is None:
+        raise InputError(f'{config.filename}: has no model; give a whole config, not one of its parts')
     checkpoint = read_checkpoint(path, allow_partial=allow_partial)
     model = init_model(config.copy(), device='cpu')
     load_model_weights(model, checkpoint['state_dict'], path, allow_partial)
