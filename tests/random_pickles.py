@@ -56,7 +56,8 @@ class RandomPickle:
             lambda: rng.choice((b'N', b'\x88', b'\x89')), lambda: _number(rng.choice(NUMBERS)),
             lambda: b'G' + struct.pack('>d', rng.choice((0, -1.5, 1e300, float('nan'), float('inf')))),
             lambda: _text(rng.choice(TEXTS)), lambda: b'U' + bytes([3]) + rng.randbytes(3),
-            lambda: b'K' + rng.randbytes(1), lambda: b'c' + rng.choice(NAMES), lambda: _tensor(self._sides(), self._sides(), rng.randrange(9))))()
+            lambda: b'K' + rng.randbytes(1), lambda: b'c' + rng.choice(NAMES),
+            lambda: _tensor(self._sides(), self._sides(), rng.randrange(9))))()
 
     def _sides(self) -> bytes:
         return b'(' + b''.join(_number(self.rng.choice(NUMBERS)) for _ in range(self.rng.randrange(3))) + b't'

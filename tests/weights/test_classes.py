@@ -37,8 +37,8 @@ def test_both_numbers_are_named(content, config, state, tmp_path, log_lines):
     path = str(tmp_path / 'other.pth')
     torch.save(dict(state_dict=state, meta=dict(dataset_meta=content)), path)
     count = len(content.get('classes') or content['palette'])
-    runner = StrictRunner(model=MODELS.build(dict(Config.fromfile(config).model, _scope_='mmseg')),
-                          work_dir=str(tmp_path), default_scope='mmseg', experiment_name=f'classes{count}{len(content)}')
+    model = MODELS.build(dict(Config.fromfile(config).model, _scope_='mmseg'))
+    runner = StrictRunner(model=model, work_dir=str(tmp_path), default_scope='mmseg', experiment_name=tmp_path.name)
     for way in (lambda: load_model(config, path), lambda: runner.load_checkpoint(path)):
         with pytest.raises(CheckpointError) as error:
             way()

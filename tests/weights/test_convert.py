@@ -167,8 +167,9 @@ def test_a_full_disk(tmp_path):
     assert '\n' not in str(error.value) and [path.name for path in tmp_path.iterdir()] == ['theirs.pth']
 
 
-@pytest.mark.parametrize('state', [{'backbone.a\udcff': torch.ones(1)}, {'backbone.a': torch.ones(1), '__metadata__': torch.ones(1)},
-                                   {'backbone.a': torch.ones(2).to(torch.complex128)}], ids=['name', 'metadata', 'kind'])
+@pytest.mark.parametrize('state', [
+    {'backbone.a\udcff': torch.ones(1)}, {'backbone.a': torch.ones(1), '__metadata__': torch.ones(1)},
+    {'backbone.a': torch.ones(2).to(torch.complex128)}], ids=['name', 'metadata', 'kind'])
 def test_what_safetensors_cannot_hold(state, tmp_path):
     source = save_weights({'state_dict': state, 'meta': {}}, tmp_path / 'source.pth')
     try:
