@@ -1,6 +1,7 @@
 """What was read from a checkpoint, in plain containers: a file decides values, never how they behave."""
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def rebuild(value: Any, stand_ins: tuple[type, ...]) -> Any:
         stand_ins: Classes whose `rebuilt()` returns what an object stands for.
 
     Raises:
-        CheckpointError: Containers hold themselves or are nested too deep; something in it is damaged.
+        CheckpointError: Containers hold themselves or are nested too deep; something in it is damaged, or is a class.
     """
     done: dict[int, tuple[Any, Any]] = {}
     unfinished: set[int] = set()
@@ -30,6 +31,8 @@ def rebuild(value: Any, stand_ins: tuple[type, ...]) -> Any:
     def visit(value: Any, depth: int) -> Any:
         kind = type(value)
         if kind not in CONTAINERS + stand_ins:
+            if isinstance(value, (type, FunctionType)):
+                raise CheckpointError('it holds a class or a function, which no checkpoint needs')
             return value
         if id(value) in unfinished or depth > DEEPEST:
             raise CheckpointError(DAMAGED)
