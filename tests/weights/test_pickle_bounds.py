@@ -113,11 +113,11 @@ def tensors() -> dict:
     parameter.mark = 'gone'
     attributed = torch.ones(2)
     attributed.mark = 'gone'
-    turned = torch.complex(base, base).conj()
+    conjugate, other = torch.complex(base, base).conj(), torch.complex(base, base).conj()
     return dict(
         base=base, view=base[1:3, ::2], turned=base.t(), empty=torch.zeros(0, 3), number=torch.tensor(3.),
         half=base.half(), brain=base.bfloat16(), eight=base.to(torch.float8_e4m3fn), flags=base > 3, whole=base.long(),
-        unsigned=base.to(torch.uint16), complex=turned, negative=turned.imag, parameter=parameter,
+        unsigned=base.to(torch.uint16), complex=conjugate, negative=other.imag, parameter=parameter,
         frozen=torch.nn.Parameter(base, requires_grad=False), attributed=attributed, expanded=torch.ones(1).expand(5),
         sparse=base.to_sparse(), gradient=torch.ones(2, requires_grad=True))
 
