@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
 from ..errors import CheckpointError, InputError, one_line
+from ..weights.finite import count_nan
 from ..weights.whole_model import read_checkpoint
 from .earlier_run import earlier_folders
 
@@ -73,6 +74,9 @@ def why_not_resumable(path: str | Path) -> str | None:
     for name, what in NEEDED.items():
         if not isinstance(checkpoint.get(name), dict):
             return f'{path} holds weights only: {what} is missing ({name!r})'
+    damaged = count_nan(checkpoint['optimizer'])
+    if damaged:
+        return f'{path}: {damaged} tensors of the state of the optimizer hold NaN: training had diverged by then'
     return None
 
 

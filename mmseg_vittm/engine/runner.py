@@ -21,8 +21,9 @@ from torch import nn
 
 from ..errors import CheckpointError, OutputError, one_line, shown
 from ..outputs import make_folder, not_written, write_whole
+from ..weights.dataset_meta import check_classes
 from ..weights.mmengine_loader import use_safe_reading
-from ..weights.whole_model import load_model_weights, read_checkpoint
+from ..weights.whole_model import load_model_weights, read_checkpoint, unwrapped
 from .changed_settings import compare, describe, in_effect
 from .checked_data import use_checked_data
 from .earlier_run import CHECKPOINTS, EarlierRun, make_way
@@ -171,6 +172,8 @@ class StrictRunner(Runner):
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_model_weights(self.model, checkpoint['state_dict'], filename, self.allow_partial or not strict,
                            revise_keys)
+        if strict and not self.allow_partial:
+            check_classes(checkpoint['meta'].get('dataset_meta'), unwrapped(self.model), filename)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint

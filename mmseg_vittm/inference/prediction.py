@@ -7,6 +7,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..visualization.pictures import add_legend, overlay
+from ..weights.dataset_meta import num_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,5 +48,10 @@ def classes_of(model: nn.Module) -> tuple[tuple[str, ...], tuple[tuple[int, int,
         raise InputError('the model does not say its classes; set model.dataset_meta=dict(classes=[...], '
                          'palette=[[red, green, blue], ...])')
     classes = tuple(meta['classes'])
+    counts = num_classes(model)
+    if counts and len(classes) not in counts:
+        raise InputError(f'the model has {max(counts)} classes (num_classes of its decode head), but its dataset_meta '
+                         f'names {len(classes)}; take the checkpoint that its config was trained to, or set '
+                         'model.dataset_meta=dict(classes=[...], palette=[[red, green, blue], ...])')
     palette = meta.get('palette') or np.random.default_rng(0).integers(0, 256, (len(classes), 3))
     return classes, tuple(tuple(map(int, colour)) for colour in palette)

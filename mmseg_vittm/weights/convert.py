@@ -1,17 +1,20 @@
 """Checkpoints converted to .safetensors in our names, written whole or not at all."""
 import json
 import os
+import re
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import CheckpointError, InputError, shown
-from ..outputs import refuse_existing
+from ..errors import CheckpointError, InputError, one_line, shown
+from ..outputs import claim_file, whole_file
 from .dataset_meta import check_dataset_meta, read_dataset_meta
 from .families import AUTHORS, TIMM_VIT, WHOLE_MODEL, WeightFamily, recognise
-from .files import read_weights_file
+from .files import existing, read_weights_file
+from .finite import check_finite
 from .positions import square_grid
 from .report import LoadReport
 from .state_dicts import unwrap
@@ -29,13 +32,16 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
         What was written, in one line.
 
     Raises:
-        CheckpointError: The source cannot be read, or is of no known kind.
-        InputError: The target is there already, or has another ending.
+        CheckpointError: The source cannot be read, is of no known kind, or has weights that are NaN or infinite.
+        InputError: The target is there already, has another ending, or is the source.
+        OutputError: The target cannot be written.
     """
     path = Path(target)
     if path.suffix != '.safetensors':
         raise InputError(f'{path}: the file to write must end in .safetensors')
-    refuse_existing([path], overwrite)
+    if os.path.exists(path) and os.path.samefile(existing(source), path):
+        raise InputError(f'{path}: is {source}, the file to convert, which stays as it is; give another name')
+    claim_file(path, overwrite)
     content = read_weights_file(source)
     state, _ = unwrap(content, source)
     family = recognise(state, (WHOLE_MODEL, AUTHORS, TIMM_VIT), source)
@@ -47,16 +53,28 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
         state = _with_grids(_renamed(state, family, report), report) if family is AUTHORS else _renamed(
             state, family, report)
     report.tensors, report.parameters = len(state), sum(tensor.numel() for tensor in state.values())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
-        # Cloned: .safetensors takes no tensors that share memory, as tied weights do.
-        weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
-        save_file(weights, partial, metadata)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    check_finite(state, source)
+    # Cloned: .safetensors takes no tensors that share memory, as tied weights do.
+    weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    with whole_file(path) as partial:
+        _save(weights, partial, metadata, source)
     return f'{path}: {report}'
+
+
+def _save(weights: dict[str, Tensor], path: Path, metadata: dict[str, str], source: str) -> None:
+    """Writes a safetensors file, whose library has errors of its own, of the disk too."""
+    try:
+        if '__metadata__' in weights:  # the format's own name for what is no tensor
+            raise ValueError('a tensor named __metadata__')
+        save_file(weights, path, metadata)
+    except OSError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        of_disk = re.search(r'os error (\d+)', str(error))
+        if of_disk:
+            raise OSError(int(of_disk[1]), str(error)) from error
+        raise CheckpointError(f'{source}: cannot be a .safetensors file ({shown(one_line(error))}); save it again with '
+                              'numbers and names of the usual kinds') from error
 
 
 def _classes(content: dict, source: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
+from torch import nn
 
 from ..errors import CheckpointError
 from .files import existing, is_safetensors
@@ -51,3 +52,38 @@ def check_dataset_meta(meta: Any, path: str | Path) -> None:
     if not (names and colours):
         raise CheckpointError(f"{path}: its dataset_meta is damaged: 'classes' must be names, 'palette' as many RGB "
                               'triples; save or convert the checkpoint again')
+
+
+def num_classes(model: nn.Module) -> set[int]:
+    """Returns how many classes a segmentor may be said to have, by its last decode head; nothing where that is unknown.
+
+    A head of one output channel tells a class from the rest: its one name, or both, may be given.
+    """
+    head = getattr(model, 'decode_head', None)
+    head = head[-1] if isinstance(head, nn.ModuleList) and len(head) else head
+    count = getattr(head, 'num_classes', None)
+    if type(count) is not int or count < 1:
+        return set()
+    return {count, 1, 2} if getattr(head, 'out_channels', None) == 1 else {count}
+
+
+def check_classes(meta: Any, model: nn.Module, whose: str) -> None:
+    """Checks that classes and colours are as many as a segmentor has.
+
+    Args:
+        meta: `dataset_meta`, as `check_dataset_meta` takes it.
+        model: The segmentor; one whose number of classes cannot be known takes all.
+        whose: What the meta is of, for the message: a file.
+
+    Raises:
+        CheckpointError: They are more, or fewer; names both numbers.
+    """
+    counts = num_classes(model)
+    if not meta or not counts:
+        return
+    for name, what in (('classes', 'classes'), ('palette', 'colours')):
+        listed = meta.get(name)
+        if listed is not None and len(listed) and len(listed) not in counts:
+            raise CheckpointError(f'{whose}: its dataset_meta has {len(listed)} {what}, the decode head of the model '
+                                  f'num_classes={max(counts)}; take the checkpoint that this config was trained to, or '
+                                  'save it again with the classes of its own data set')

@@ -3,6 +3,7 @@ import contextvars
 import importlib
 import logging
 import os
+import stat
 import struct
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,8 +12,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from ..errors import CheckpointError, shown
+from ..errors import CheckpointError, one_line, shown
 from . import unpickling
+from .other_files import what_else
 
 _trusted = contextvars.ContextVar('trusted', default=False)
 TRUST = 'in `with mmseg_vittm.trust_checkpoints():`'
@@ -54,15 +56,23 @@ def existing(path: str | Path) -> Path:
     """Returns the path of a checkpoint, `~` expanded.
 
     Raises:
-        CheckpointError: There is no such file, or it is an address.
+        CheckpointError: There is no such file, it is an address, or no regular file, which might never end.
     """
     if '://' in str(path):
         raise CheckpointError(f'{path}: no such checkpoint file: it is an address; download it and give the path of '
                               'the local file')
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise CheckpointError(f'{path}: no such checkpoint file; give the path of a local .pth or .safetensors file')
-    return path
+    expanded = Path(os.path.expanduser(path))
+    try:
+        mode = expanded.stat().st_mode
+    except (OSError, ValueError) as error:  # missing, or no name that a file can have
+        reason = '' if isinstance(error, (FileNotFoundError, NotADirectoryError)) else f' ({_said(error)})'
+        raise CheckpointError(f'{path}: no such checkpoint file{reason}; give the path of a local .pth or .safetensors '
+                              'file') from error
+    if not stat.S_ISREG(mode):
+        kind = 'a folder' if stat.S_ISDIR(mode) else 'a device or a pipe'
+        raise CheckpointError(f'{path}: no such checkpoint file: it is {kind}; give the path of a local .pth or '
+                              '.safetensors file')
+    return expanded
 
 
 def read_weights_file(path: str | Path, map_location: Any = 'cpu') -> Any:
@@ -75,10 +85,13 @@ def read_weights_file(path: str | Path, map_location: Any = 'cpu') -> Any:
         map_location: As in `torch.load`.
 
     Raises:
-        CheckpointError: The file is missing or damaged, or holds more than that; names what it asks for.
+        CheckpointError: The file is missing, damaged or of another kind; or holds more than that, which is named.
     """
     path = existing(path)
     try:
+        other = what_else(path)
+        if other is not None:
+            raise CheckpointError(f'{path} cannot be loaded: {other}')
         if is_safetensors(path):
             return _read_safetensors(path, map_location)
         with open(path, 'rb') as file:
@@ -87,15 +100,23 @@ def read_weights_file(path: str | Path, map_location: Any = 'cpu') -> Any:
                 raise CheckpointError('by its content it is no .safetensors file but one of torch.save; rename it')
             if trusted():
                 return _read_trusted(file, path, map_location)
-            content = unpickling.load(file, map_location)
-        return content
-    except CheckpointError as error:
+            return unpickling.load(file, map_location)
+    except unpickling.NeedsTrust as error:
         raise CheckpointError(f'{path} cannot be loaded: {error}; take a complete file of tensors, .safetensors best, '
                               f'or, {REMEDY}') from error
+    except CheckpointError as error:
+        raise error if str(path) in str(error) else CheckpointError(
+            f'{path} cannot be loaded: {error}; take a complete file of tensors, .safetensors best') from error
+    except OSError as error:
+        raise CheckpointError(f'{path} cannot be read ({_said(error)}); make it a file that you may read, or copy it '
+                              'again') from error
     except Exception as error:  # torch, zipfile and safetensors raise whatever they meet
-        raise CheckpointError(f'{path} cannot be loaded: {_reason(error)}. Either it is damaged (copy it again), or it '
-                              'holds more than weights, which is refused because loading it could run code; take a '
-                              f'file of tensors, .safetensors best, or, {REMEDY}') from error
+        raise CheckpointError(f'{path} cannot be loaded: {_reason(error)}. It is damaged, or no checkpoint: copy or '
+                              'download it again, .safetensors best') from error
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, 'strerror', None) or one_line(error)
 
 
 def _read_safetensors(path: Path, map_location: Any) -> dict[str, Tensor]:

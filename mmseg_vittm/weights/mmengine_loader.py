@@ -13,7 +13,8 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from ..errors import CheckpointError
 from .dataset_meta import read_dataset_meta
-from .files import TRUST, is_safetensors, read_weights_file, trusted
+from .files import TRUST, existing, is_safetensors, read_weights_file, trusted
+from .finite import check_finite
 
 # mmengine logs what follows `load_from_` in the name of a function: those of this file are named like its own.
 
@@ -24,10 +25,12 @@ def load_from_local(path: str, map_location: Any = None) -> Any:
     `meta['config']`, which `Runner.resume` would run as Python, is left out; mmengine itself writes `cfg`.
 
     Raises:
-        CheckpointError: See `read_weights_file`.
+        CheckpointError: See `read_weights_file`; or weights in it are NaN or infinite.
     """
     content = read_weights_file(path, map_location)
-    if is_safetensors(Path(path).expanduser()):
+    for weights in _weights_in(content):
+        check_finite(weights, path)
+    if is_safetensors(existing(path)):
         meta = read_dataset_meta(path)
         return {'state_dict': content, 'meta': {} if meta is None else {'dataset_meta': meta}}
     if isinstance(content, dict) and 'meta' in content and 'state_dict' in content:
@@ -36,6 +39,14 @@ def load_from_local(path: str, map_location: Any = None) -> Any:
                                   'is damaged, or no checkpoint of mmengine')
         content['meta'].pop('config', None)
     return content
+
+
+def _weights_in(content: Any) -> list[dict]:
+    """Returns the dicts of weights in a file that mmengine and its models look into."""
+    if not isinstance(content, dict):
+        return []
+    wrapped = [content[key] for key in ('state_dict', 'model', 'ema_state_dict') if isinstance(content.get(key), dict)]
+    return wrapped or [content]
 
 
 def load_url(url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True) -> Any:
@@ -92,9 +103,10 @@ def use_safe_reading() -> None:
 
     It covers what goes through mmengine's `CheckpointLoader`: Runners, `init_cfg`, `mmseg.apis.init_model`,
     `MMSegInferencer`. A file that holds what `read_weights_file` takes gives the same results as before, at the same
-    `map_location`, from the same addresses and caches. What it refuses, checkpoints that need code to load, is an error
-    whose remedy is `mmseg_vittm.trust_checkpoints()`. So is an inferencer called without a config, since a config
-    decides what is imported and called (`dict(type='subprocess.Popen', ...)`): no look at its text could make it safe.
+    `map_location`, from the same addresses and caches; but weights that are NaN or infinite are an error. What it
+    refuses, checkpoints that need code to load, is an error whose remedy is `mmseg_vittm.trust_checkpoints()`. So is an
+    inferencer called without a config, since a config decides what is imported and called
+    (`dict(type='subprocess.Popen', ...)`): no look at its text could make it safe.
     What does not go through mmengine stays as it is: `torch.load` itself, timm's `pretrained=True`.
     """
     if CheckpointLoader._schemes.get('') is load_from_local:

@@ -1,13 +1,14 @@
 """What was read from a checkpoint, in plain containers: a file decides values, never how they behave."""
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Iterator
+from types import FunctionType
 from typing import Any
 
 import torch
 
 from ..errors import CheckpointError
+from .pickle_bounds import DAMAGED, DEEPEST
 
-DEEPEST = 200  # levels of containers; mmengine's checkpoints have about 8
 CONTAINERS = (dict, OrderedDict, Counter, list, tuple, set)
 
 
@@ -22,7 +23,7 @@ def rebuild(value: Any, stand_ins: tuple[type, ...]) -> Any:
         stand_ins: Classes whose `rebuilt()` returns what an object stands for.
 
     Raises:
-        CheckpointError: Containers hold themselves or are nested too deep; something in it is damaged.
+        CheckpointError: Containers hold themselves or are nested too deep; something in it is damaged, or is a class.
     """
     done: dict[int, tuple[Any, Any]] = {}
     unfinished: set[int] = set()
@@ -30,9 +31,11 @@ def rebuild(value: Any, stand_ins: tuple[type, ...]) -> Any:
     def visit(value: Any, depth: int) -> Any:
         kind = type(value)
         if kind not in CONTAINERS + stand_ins:
+            if isinstance(value, (type, FunctionType)):
+                raise CheckpointError('it holds a class or a function, which no checkpoint needs')
             return value
         if id(value) in unfinished or depth > DEEPEST:
-            raise CheckpointError('its containers hold themselves, or are nested too deep: it is damaged')
+            raise CheckpointError(DAMAGED)
         if id(value) in done:
             return done[id(value)][1]
         unfinished.add(id(value))
@@ -62,21 +65,29 @@ def _versions(metadata: Any) -> OrderedDict:
             isinstance(name, str) and isinstance(entry, dict) and type(entry.get('version', 1)) in (int, type(None))
             for name, entry in dict.items(metadata)):
         raise CheckpointError("the '_metadata' of its weights is damaged")
-    return OrderedDict((name, dict(dict.items(entry))) for name, entry in dict.items(metadata))
+    return OrderedDict((name, {'version': entry['version']} if 'version' in entry else {})
+                       for name, entry in dict.items(metadata))
 
 
 def bytes_of_tensors(content: Any) -> int:
     """Returns the bytes of all tensors in rebuilt containers, shared memory counted once."""
-    return sum({(storage.data_ptr(), storage.device): storage.nbytes() for storage in _storages(content)}.values())
+    storages = [tensor.untyped_storage() for tensor in tensors_in(content)]
+    return sum({(storage.data_ptr(), storage.device): storage.nbytes() for storage in storages}.values())
 
 
-def _storages(content: Any) -> Iterator[torch.UntypedStorage]:
+def bytes_of_values(content: Any) -> int:
+    """Returns the bytes that the tensors in rebuilt containers would take if none shared its memory, or repeated it."""
+    return sum({id(tensor): tensor.numel() * tensor.itemsize for tensor in tensors_in(content)}.values())
+
+
+def tensors_in(content: Any) -> Iterator[torch.Tensor]:
+    """Yields the tensors in rebuilt containers that have memory."""
     waiting, seen = [content], set()
     while waiting:
         item = waiting.pop()
         if isinstance(item, torch.Tensor):
             if item.layout == torch.strided and item.device.type != 'meta':
-                yield item.untyped_storage()
+                yield item
         elif isinstance(item, CONTAINERS) and id(item) not in seen:
             seen.add(id(item))
             waiting.extend([*item.keys(), *item.values()] if isinstance(item, dict) else item)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, one_line, shown
+from .finite import check_finite
 from .report import LoadReport
 
 SHOWN = 12  # names of a kind that an error lists
@@ -28,9 +29,12 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], report: LoadReport
 
     Raises:
         CheckpointError: Weights are missing, unexpected, or of another shape or kind of number; says how many, and
-            names the first. With `allow_partial`: nothing fits. The module is untouched then.
+            names the first. With `allow_partial`: nothing fits. Some are NaN, infinite, or too large for the module's
+            kind of number. The module is untouched then.
     """
     own, fitting, misfits = module.state_dict(), OrderedDict(), {}
+    renames = _loads_its_own_way(module)
+    check_finite({name: tensor for name, tensor in state.items() if renames or name in own}, report.path, own)
     for name, tensor in state.items():
         if name not in own and name.startswith(tuple(unbuilt)):
             report.drop('for outputs that this model does not give', tensor)
@@ -43,7 +47,7 @@ def load_weights(module: nn.Module, state: dict[str, Tensor], report: LoadReport
             fitting[name] = tensor
     if hasattr(state, '_metadata'):
         fitting._metadata = state._metadata  # versions of modules: some rename old weights by them
-    before = {name: tensor.detach().clone() for name, tensor in own.items()} if _loads_its_own_way(module) else None
+    before = {name: tensor.detach().clone() for name, tensor in own.items()} if renames else None
     missing, unexpected = [*own.keys() - fitting.keys()], [name for name in fitting if name not in own]
     if before is not None or allow_partial or not (missing or unexpected):
         try:

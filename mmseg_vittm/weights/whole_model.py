@@ -13,7 +13,7 @@ from mmseg.registry import DATASETS
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, InputError, one_line
-from .dataset_meta import check_dataset_meta
+from .dataset_meta import check_classes, check_dataset_meta
 from .mmengine_loader import use_safe_reading
 from .report import LoadReport
 from .state_dicts import check_weights
@@ -63,8 +63,7 @@ def load_model_weights(model: nn.Module, state: dict[str, Tensor], path: str, al
     Raises:
         CheckpointError: See `load_weights`.
     """
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+    model = unwrapped(model)
     revised = OrderedDict()
     for name, tensor in state.items():
         for pattern, replacement in revise_keys:
@@ -77,6 +76,13 @@ def load_model_weights(model: nn.Module, state: dict[str, Tensor], path: str, al
         MMLogger.get_current_instance().warning(f'{path} was loaded in part. {problems}')
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Returns a model without what wraps it for several processes or test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
 def load_model(config: Config | str, path: str, device: str = 'cpu', allow_partial: bool = False) -> nn.Module:
     """Builds the segmentor of a config with a checkpoint's weights, ready for `mmseg.apis.inference_model`.
 
@@ -87,23 +93,40 @@ def load_model(config: Config | str, path: str, device: str = 'cpu', allow_parti
         allow_partial: Load what fits, and log what does not.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read, or does not fit the model exactly.
+        CheckpointError: The checkpoint cannot be read, or does not fit the model exactly: its weights, or the number of
+            its classes.
         InputError: There is no such device, or config file.
     """
     try:
         torch.empty(0, device=device)
-    except (AssertionError, NotImplementedError, RuntimeError) as error:
+    except (AssertionError, ImportError, NotImplementedError, RuntimeError) as error:
         raise InputError(f'device={device}: no such device here ({one_line(error)}); give cpu, cuda or cuda:N'
                          ) from error
     try:
         config = config if isinstance(config, Config) else Config.fromfile(config)
     except FileNotFoundError as error:
         raise InputError(f'{config}: no such config file; those of this project are in configs/') from error
+    if config.get('model') is None:
+        raise InputError(f'{config.filename}: has no model; give a whole config, not one of its parts')
     checkpoint = read_checkpoint(path, allow_partial=allow_partial)
     model = init_model(config.copy(), device='cpu')
     load_model_weights(model, checkpoint['state_dict'], path, allow_partial)
     meta = checkpoint['meta'].get(DATASET_META) or {}
+    if allow_partial:
+        meta = _fitting_meta(meta, model, path)
+    else:
+        check_classes(meta, model, path)
     if not meta.get('classes') or meta.get('palette') is None or len(meta['palette']) == 0:
         meta = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
     model.dataset_meta = dict(meta)
     return model.to(device).eval()
+
+
+def _fitting_meta(meta: dict, model: nn.Module, path: str) -> dict:
+    """Returns the classes of a checkpoint where they are the model's; else logs why not, and returns none."""
+    try:
+        check_classes(meta, model, path)
+    except CheckpointError as error:
+        MMLogger.get_current_instance().warning(f'{error}; the classes of the config are taken')
+        return {}
+    return meta

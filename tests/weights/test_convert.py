@@ -1,5 +1,8 @@
 """convert_checkpoint: files in our names that compute the same, written whole or not at all."""
 import json
+import os
+import resource
+import signal
 
 import pytest
 import torch
@@ -8,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tiny_models import DATA, WRAPPINGS, images, read_golden, save_weights
 
-from mmseg_vittm.errors import CheckpointError, InputError
+from mmseg_vittm.errors import CheckpointError, InputError, OutputError
 from mmseg_vittm.weights.convert import convert_checkpoint
 
 GOLDENS = {name: read_golden(DATA / f'{name}.safetensors') for name in (
@@ -115,3 +118,64 @@ def test_sources_of_no_known_kind(change, message, tmp_path):
 def test_other_endings_are_refused_before_anything_is_read(name, tmp_path):
     with pytest.raises(InputError, match='must end in .safetensors'):
         convert_checkpoint(str(tmp_path / 'missing.pth'), str(tmp_path / name))
+
+
+@pytest.mark.parametrize('name', ['source.safetensors', 'link.safetensors', 'hard.safetensors', './source.safetensors'])
+def test_the_source_stays(name, tmp_path):
+    convert_checkpoint(save_weights(GOLDEN.state, tmp_path / 'theirs.pth'), str(tmp_path / 'ours.safetensors'))
+    source = tmp_path / 'source.safetensors'
+    os.replace(tmp_path / 'ours.safetensors', source)
+    before = source.read_bytes()
+    (tmp_path / 'link.safetensors').symlink_to(source)
+    os.link(source, tmp_path / 'hard.safetensors')
+    with pytest.raises(InputError, match='the file to convert, which stays as it is'):
+        convert_checkpoint(str(source), os.path.join(tmp_path, name), overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_targets_that_cannot_be_written(tmp_path):
+    """Known before the source is read, which here takes long, in one line; nothing is left."""
+    source = save_weights(GOLDEN.state, tmp_path / 'theirs.pth')
+    (tmp_path / 'folder.safetensors').mkdir()
+    for name in ('theirs.pth/x.safetensors', 'theirs.pth/below/x.safetensors', f'{"x" * 300}.safetensors',
+                 'folder.safetensors', f'{"y" * 300}/x.safetensors'):
+        with pytest.raises(OutputError, match='cannot be written') as error:
+            convert_checkpoint(source, str(tmp_path / name), overwrite=True)
+        assert '\n' not in str(error.value)
+    assert {path.name for path in tmp_path.iterdir()} == {'theirs.pth', 'folder.safetensors'}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may write everywhere')
+def test_folders_that_may_not_be_written_to(tmp_path):
+    source = save_weights(GOLDEN.state, tmp_path / 'theirs.pth')
+    (tmp_path / 'closed').mkdir(mode=0o500)
+    with pytest.raises(OutputError, match='Permission denied'):
+        convert_checkpoint(source, str(tmp_path / 'closed' / 'x.safetensors'))
+
+
+def test_a_full_disk(tmp_path):
+    """Of which safetensors has an error of its own; here a limit on the size of files."""
+    source, target = save_weights(GOLDEN.state, tmp_path / 'theirs.pth'), tmp_path / 'ours.safetensors'
+    limits, before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        with pytest.raises(OutputError, match=f'{target}: cannot be written .*; make room') as error:
+            convert_checkpoint(source, str(target))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert '\n' not in str(error.value) and [path.name for path in tmp_path.iterdir()] == ['theirs.pth']
+
+
+@pytest.mark.parametrize('state', [
+    {'backbone.a\udcff': torch.ones(1)}, {'backbone.a': torch.ones(1), '__metadata__': torch.ones(1)},
+    {'backbone.a': torch.ones(2).to(torch.complex128)}], ids=['name', 'metadata', 'kind'])
+def test_what_safetensors_cannot_hold(state, tmp_path):
+    source = save_weights({'state_dict': state, 'meta': {}}, tmp_path / 'source.pth')
+    try:
+        convert_checkpoint(source, str(tmp_path / 'out.safetensors'))
+    except CheckpointError as error:
+        assert source in str(error) and '\n' not in str(error)
+        assert [path.name for path in tmp_path.iterdir()] == ['source.pth']
+    else:
+        assert load_file(tmp_path / 'out.safetensors').keys() == state.keys()

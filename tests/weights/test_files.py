@@ -1,6 +1,9 @@
 """Weight files that are damaged, malicious or no weights at all: one error that names the file, no code run."""
+import importlib
 import io
+import os
 import re
+import tarfile
 import zipfile
 
 import pytest
@@ -10,6 +13,7 @@ from mmseg.registry import MODELS
 from safetensors.torch import save_file
 from tiny_models import TINY
 
+from mmseg_vittm import trust_checkpoints
 from mmseg_vittm.errors import CheckpointError
 from mmseg_vittm.weights.files import read_weights_file
 from mmseg_vittm.weights.state_dicts import read_state_dict
@@ -83,6 +87,90 @@ def test_files_that_are_no_checkpoints(content, ending, tmp_path):
     path = tmp_path / f'file{ending}'
     path.write_bytes(content)
     refuse(path)
+
+
+def compressed(name: str) -> bytes:
+    return importlib.import_module(name).compress(good_bytes())
+
+
+def zipped(**records: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, 'w') as archive:
+        for name, content in records.items():
+            archive.writestr(f'model/{name}', content)
+    return buffer.getvalue()
+
+
+def tarred() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w') as archive:
+        member = tarfile.TarInfo('iter_1.pth')
+        member.size = 1000
+        archive.addfile(member, io.BytesIO(bytes(1000)))
+    return buffer.getvalue()
+
+
+LFS = b'version https://git-lfs.github.com/spec/v1\noid sha256:' + b'4d7a2146' * 8 + b'\nsize 12345\n'
+OTHERS = {
+    'git-lfs': (LFS, 'a git-lfs pointer', 'git lfs pull'),
+    'git-lfs, of Windows': (LFS.replace(b'\n', b'\r\n'), 'a git-lfs pointer', 'git lfs pull'),
+    'page': (b'\n  <!DOCTYPE html><html>404</html>', 'a web page', 'download'),
+    'page in capitals': (b'<HTML><BODY>Sign in</BODY></HTML>', 'a web page', 'download'),
+    'answer of a server': (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', 'a web page', 'download'),
+    'json': (b'{"message": "Not Found"}', 'a text file', 'checkpoint itself'),
+    'nothing': (b'', 'empty (0 bytes)', 'again'),
+    'zeros': (bytes(10_000), 'zeros', 'again'),
+    'gzip': (compressed('gzip'), 'a gzip archive', 'unpack'),
+    'xz': (compressed('lzma'), 'an xz archive', 'unpack'),
+    'bzip2': (compressed('bz2'), 'a bzip2 archive', 'unpack'),
+    'tar': (tarred(), 'a tar archive', 'unpack'),
+    'half a file of torch.save': (good_bytes()[:10_000], 'end is missing', ''),
+    'zip': (zipped(**{'photo.txt': b'hello'}), 'a zip archive', 'no data.pkl'),
+    'TorchScript': (zipped(**{'data.pkl': b'c__torch__.Model\nNet\n)\x81.', 'constants.pkl': b').'}),
+                    'TorchScript', 'state_dict'),
+    'ONNX': (b'\x08\x08\x12\x07pytorch\x1a\x052.1.0:\x80\x01' + bytes(range(256)), 'an ONNX model', ''),
+    'config': (b"_base_ = ['../base.py']\nmodel = dict(type='EncoderDecoder')\n", 'a text file', ''),
+    'config of long lines': (('# größer\n' * 2000).encode(), 'a text file', ''),
+    'image': (b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'an image', ''),
+    'noise': (bytes(range(255, -1, -1)) * 20, 'damaged', 'again')}
+
+
+@pytest.mark.parametrize('ending', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('name', OTHERS)
+def test_what_else_a_file_is(name, ending, tmp_path):
+    """By name, with the remedy; and without advice to trust what no trust makes a checkpoint."""
+    content, *words = OTHERS[name]
+    path = tmp_path / f'file{ending}'
+    path.write_bytes(content)
+    message = refuse(path)
+    assert all(word in message for word in words) and 'trust' not in message and 'code' not in message, message
+
+
+def test_neither_devices_nor_pipes_are_opened(tmp_path):
+    """They may never end, or never begin."""
+    os.mkfifo(tmp_path / 'pipe.pth')
+    (tmp_path / 'zero.pth').symlink_to('/dev/zero')
+    (tmp_path / 'round.pth').symlink_to(tmp_path / 'round.pth')
+    for name, words in (('pipe.pth', 'a device or a pipe'), ('zero.pth', 'a device or a pipe'), ('.', 'a folder'),
+                        ('round.pth', 'no such checkpoint file'), ('x' * 300, 'no such checkpoint file'),
+                        ('pipe.pth/below', 'no such checkpoint file')):
+        assert words in refuse(tmp_path / name)
+    for path in ('~nobody-here/x.pth', '~a.pth', 'zero\0byte.pth', ''):
+        with pytest.raises(CheckpointError, match='no such checkpoint file'):
+            read_weights_file(path)
+
+
+def test_plain_data_of_another_protocol_may_be_trusted(tmp_path):
+    """Where trust does help, the advice stays."""
+    torch.save({'weight': torch.ones(2), 'more': {'plain': [1, 2]}}, tmp_path / 'four.pth', pickle_protocol=4)
+    assert 'trust_checkpoints()' in refuse(tmp_path / 'four.pth')
+    with trust_checkpoints():
+        assert read_weights_file(tmp_path / 'four.pth')['more'] == {'plain': [1, 2]}
+        for name in ('git-lfs', 'half a file of torch.save', 'noise', 'config'):
+            (tmp_path / 'bad.pth').write_bytes(OTHERS[name][0])
+            with pytest.raises(CheckpointError) as error:
+                read_weights_file(tmp_path / 'bad.pth')
+            assert 'trust' not in str(error.value) and '\n' not in str(error.value)
 
 
 def test_missing_file_and_folder(tmp_path):
