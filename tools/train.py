@@ -14,6 +14,7 @@ from mmseg_vittm.commands.launch import divide_batch, prepare_launch, world_size
 from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_launch_options, run
 from mmseg_vittm.engine.resume import begin_anew
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
+from mmseg_vittm.engine.stop_signals import stop_signals
 from mmseg_vittm.inference.host_memory import keep_freed
 
 
@@ -48,13 +49,14 @@ def main() -> None:
     resume = dict(newest=True, auto=AUTO).get(args.resume, False)
     prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume)
     divide_batch(cfg, world_size(args.launcher))
-    prepare_launch(cfg, args.launcher, args.local_rank)
     keep_freed()
-    runner = StrictRunner.from_cfg(cfg)
-    runner.allow_partial = args.allow_partial
-    if not cfg.get('resume'):
-        begin_anew(runner)
-    runner.train()
+    with stop_signals():
+        prepare_launch(cfg, args.launcher, args.local_rank)
+        runner = StrictRunner.from_cfg(cfg)
+        runner.allow_partial = args.allow_partial
+        if not cfg.get('resume'):
+            begin_anew(runner)
+        runner.train()
 
 
 if __name__ == '__main__':

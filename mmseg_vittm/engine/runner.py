@@ -1,16 +1,24 @@
 """StrictRunner: mmengine's Runner, which loads exactly what fits and resumes from what is whole."""
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
 
 from ..errors import CheckpointError, InputError, one_line, shown
 from ..weights.mmengine_loader import use_safe_reading
 from ..weights.whole_model import load_model_weights, read_checkpoint
 from .checked_data import use_checked_data
+from .data_workers import death_of_worker, guard_workers
+from .hooks.stop_hook import StopHook
+from .other_processes import lost_process
 from .resume import begin_anew, newest_resumable, why_not_resumable
+from .stop_signals import stop_signals
 
 AUTO = 'auto'
 WHERE_TO_RESUME = ('give work_dir=DIR of the run to go on with, or leave resume=True out to begin one '
@@ -25,7 +33,9 @@ class StrictRunner(Runner):
     fails where there is none. With `resume='auto'` it goes on where it can, and else begins anew: a checkpoint in the
     work dir comes before `load_from`.
 
-    Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take it by `runner_type='StrictRunner'`.
+    A signal that asks it to stop is answered after the iteration under way, see `StopHook`. A data worker or another
+    process that dies is a `TrainingError`. Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take
+    it by `runner_type='StrictRunner'`.
 
     Attributes:
         allow_partial: Load what fits of a checkpoint instead, and log what does not.
@@ -42,6 +52,33 @@ class StrictRunner(Runner):
         runner = super().from_cfg(cfg)
         use_checked_data(runner)
         return runner
+
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict, seed: int | None = None,
+                         diff_rank_seed: bool = False) -> DataLoader:
+        """Builds a DataLoader, whose workers are guarded; see `mmengine.runner.Runner.build_dataloader`."""
+        return guard_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
+
+    def train(self) -> nn.Module:
+        """Trains; see `mmengine.runner.Runner.train`.
+
+        Raises:
+            TrainingStopped: A signal stopped it.
+            TrainingError: A data worker or another process died.
+        """
+        with stop_signals() as signals, named_deaths():
+            self.register_hook(StopHook(signals))
+            return super().train()
+
+    def val(self) -> dict:
+        """Validates; see `mmengine.runner.Runner.val` and `train`."""
+        with named_deaths():
+            return super().val()
+
+    def test(self) -> dict:
+        """Tests; see `mmengine.runner.Runner.test` and `train`."""
+        with named_deaths():
+            return super().test()
 
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = True,
                         revise_keys: list = [(r'^module\.', '')]) -> dict:  # noqa: B006  (as in mmengine)
@@ -109,3 +146,19 @@ class StrictRunner(Runner):
         if path is None:
             begin_anew(self)
         return [path and str(path), None]
+
+
+@contextlib.contextmanager
+def named_deaths() -> Iterator[None]:
+    """Names the data worker or the other process that died, where PyTorch fails because of it.
+
+    Raises:
+        TrainingError: One did.
+    """
+    try:
+        yield
+    except Exception as error:  # PyTorch raises the death of a worker wherever the process happens to be
+        death = death_of_worker(error) or lost_process(error)
+        if death is None:
+            raise
+        raise death from error
