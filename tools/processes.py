@@ -6,7 +6,9 @@ are handed on to them, which save and end; a second SIGINT ends all at once.
 import contextlib
 import os
 import signal
+import subprocess
 import sys
+from typing import Any
 
 from torch.distributed import run
 from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
@@ -15,18 +17,26 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher import api
 
 PATIENCE = int(os.environ.get('TORCH_ELASTIC_SHUTDOWN_TIMEOUT', 300))  # seconds for saving, before a SIGKILL
+GRACE = 10  # the same where one process failed, and the others wait for it
+STOPPED = 75  # the status of a run that was saved, `mmseg_vittm.errors.TrainingStopped.STATUS`
 STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 
 
 class Agent(LocalElasticAgent):
-    """torchrun's agent, that remembers how the processes ended which a signal stopped."""
-    statuses: dict[int, int] = {}
+    """torchrun's agent, that tells the processes that ended first from those which it ended because of them."""
+    statuses: dict[int, int] = {}  # by the local ranks
 
-    def _shutdown(self, death_sig: signal.Signals = signal.SIGTERM, timeout: int = 30) -> None:
+    def _monitor_workers(self, *arguments: Any, **keywords: Any) -> Any:
+        ended = {rank: process.poll() for rank, process in self._processes().items()}
+        if any(ended.values()) and not Agent.statuses:
+            Agent.statuses = {rank: status for rank, status in ended.items() if status is not None}
+            self._pcontext.close(timeout=PATIENCE if STOPPED in Agent.statuses.values() else GRACE)
+        return super()._monitor_workers(*arguments, **keywords)
+
+    def _shutdown(self, death_sig: signal.Signals = signal.SIGTERM, timeout: int = GRACE) -> None:
         if not self._pcontext or not isinstance(sys.exc_info()[1], SignalException):
             return super()._shutdown(death_sig)
-        processes = {rank: handler.proc for rank, handler in self._pcontext.subprocess_handlers.items()}
-        interrupts = [death_sig] * (death_sig == signal.SIGINT)
+        processes, interrupts = self._processes(), [death_sig] * (death_sig == signal.SIGINT)
 
         def more(number: int, _) -> None:
             interrupts.extend([number] * (number == signal.SIGINT))
@@ -41,6 +51,10 @@ class Agent(LocalElasticAgent):
         if len(interrupts) > 1:
             Agent.statuses = dict.fromkeys(processes, 128 + signal.SIGINT)
 
+    def _processes(self) -> dict[int, subprocess.Popen]:
+        handlers = self._pcontext.subprocess_handlers if self._pcontext else {}
+        return {rank: handler.proc for rank, handler in handlers.items()}
+
 
 def stop(number: int, _) -> None:
     """Does what torchrun's own handlers do, which know no SIGUSR1 by themselves."""
@@ -48,7 +62,7 @@ def stop(number: int, _) -> None:
 
 
 def end(statuses: dict[int, int]) -> None:
-    """Ends as processes did, given their statuses by their ranks; those of signals are negative."""
+    """Ends as processes did, given their statuses by their local ranks; those of signals are negative."""
     killed = {rank: -status for rank, status in statuses.items() if status < 0}
     if killed:
         names = ', '.join(f'process {rank} by {signal.Signals(number).name}' for rank, number in killed.items())
@@ -65,7 +79,7 @@ def main() -> None:
     try:
         run.main()
     except ChildFailedError as error:
-        end({rank: failure.exitcode for rank, failure in error.failures.items()})
+        end(Agent.statuses or {rank: failure.exitcode for rank, failure in error.failures.items()})
     except SignalException as error:
         end(Agent.statuses or {0: 128 + error.sigval})
 

@@ -8,9 +8,6 @@ from forked_runs import start, train, write_random_config
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from torch.utils.data import DataLoader, Dataset
-
-from mmseg_vittm.engine.data_workers import death_of_worker, guard_workers
 
 WORKERS = ('--cfg-options', 'train_dataloader.num_workers=2', 'val_dataloader.num_workers=1')
 

@@ -7,8 +7,7 @@ from torch.utils.data import DataLoader
 
 from ...errors import InputError
 from ..data_position import PositionedIterator, RestOfEpoch, begin_at, has_stream
-
-POSITION = 'data_position'  # in a checkpoint
+from ..training_state import POSITION
 
 
 @HOOKS.register_module()
