@@ -2,12 +2,14 @@
 import argparse
 import errno
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from mmengine.config import DictAction
 
+from ..engine.stop_signals import STOPS
 from ..errors import CheckpointError, InputError, OutputError, TrainingError, TrainingStopped, one_line
 from ..inference.precision import DTYPES
 from ..weights.files import TRUST
@@ -83,6 +85,8 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except TrainingStopped as stop:
+        for number in STOPS:  # what started several processes ends those that end last
+            signal.signal(number, signal.SIG_IGN)
         if stop.message:
             sys.stderr.write(f'stopped by {as_flags(stop.message)}: {command_to_resume(stop.work_dir)}\n')
         sys.exit(stop.STATUS)

@@ -76,7 +76,8 @@ def test_states_as_they_are_saved_are_sound_and_stay():
     ('data_position', dict(seed=0, samples=float('nan'))), ('data_position', dict(seed=0, samples=torch.ones(1))),
     ('meta', None), ('meta', dict(epoch=0)), ('meta', dict(iter=-1, epoch=0)), ('meta', dict(iter=6.0, epoch=0)),
     ('meta', dict(iter='6', epoch=0)), ('meta', dict(iter=True, epoch=0)), ('meta', dict(iter=6, epoch=-1)),
-    ('meta', dict(iter=10**30, epoch=0)), ('meta', dict(iter=10**10, epoch=0)), ('meta', dict(iter=6, epoch=0, seed='x'))])
+    ('meta', dict(iter=10**30, epoch=0)), ('meta', dict(iter=10**10, epoch=0)),
+    ('meta', dict(iter=6, epoch=0, seed='x'))])
 def test_wrong_parts(part, value):
     fault = fault_of_training_state(sound() | {part: value})
     assert fault.startswith(part) and len(fault) < 200 and '\n' not in fault
