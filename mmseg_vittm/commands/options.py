@@ -90,6 +90,9 @@ def run(main: Callable[[], None]) -> None:
         if stop.message:
             sys.stderr.write(f'stopped by {as_flags(stop.message)}: {command_to_resume(stop.work_dir)}\n')
         sys.exit(stop.STATUS)
+    except KeyboardInterrupt:
+        sys.stderr.write('error: interrupted\n')
+        sys.exit(128 + signal.SIGINT)
     except (InputError, OutputError, CheckpointError, TrainingError) as error:
         fail(str(error))
     except OSError as error:

@@ -63,11 +63,11 @@ def death_of_worker(error: BaseException) -> TrainingError | None:
     told = next((found for found in deaths if _SIGNAL.search(found[2])), deaths[0])
     name = _SIGNAL.search(told[2])
     if name is None:
-        reason = f'ended ({told[2].split(". ")[0]}), probably out of memory; {LESS}'
+        reason = f'ended unexpectedly, probably out of memory; {LESS}'
     elif name[1] == SHARED_MEMORY:
         reason = f'was killed ({name[1]}), probably out of shared memory; make /dev/shm larger, or {LESS}'
     elif name[1] == signal.strsignal(signal.SIGKILL):
         reason = f'was killed by the system ({name[1]}), probably out of memory; {LESS}'
     else:
         reason = f'was killed ({name[1]}), as by a crash while reading a file; num_workers=0 shows where'
-    return TrainingError(f'a data worker, process {told[1].strip()}, {reason}; what was saved before is whole')
+    return TrainingError(f'a data worker, process {told[1].strip()}, {reason}')

@@ -1,4 +1,4 @@
-"""The other processes of a run: one that ended, or hangs, is named where the rest notices it."""
+"""The other processes of a run: where one ended, or hangs, those that wait for it say so."""
 import re
 
 from mmengine.dist import get_rank, is_distributed
@@ -26,5 +26,4 @@ def lost_process(error: BaseException) -> TrainingError | None:
                 'hangs, was stopped, or is that slow')
     else:
         what = 'another process of this run has ended: what it said last is the cause'
-    return TrainingError(f'process {get_rank()}: {what}; what was saved before is whole: go on with resume=True '
-                         f'({one_line(error)[:160]})')
+    return TrainingError(f'process {get_rank()}: {what} ({one_line(error)[:120]})')

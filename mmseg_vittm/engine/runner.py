@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..errors import CheckpointError, InputError, one_line, shown
+from ..errors import CheckpointError, InputError, TrainingError, one_line, shown
 from ..weights.mmengine_loader import use_safe_reading
 from ..weights.whole_model import load_model_weights, read_checkpoint
 from .checked_data import use_checked_data
@@ -66,7 +66,7 @@ class StrictRunner(Runner):
             TrainingStopped: A signal stopped it.
             TrainingError: A data worker or another process died.
         """
-        with stop_signals() as signals, named_deaths():
+        with stop_signals() as signals, named_deaths('; what was saved before is whole: go on with resume=True'):
             self.register_hook(StopHook(signals))
             return super().train()
 
@@ -149,8 +149,11 @@ class StrictRunner(Runner):
 
 
 @contextlib.contextmanager
-def named_deaths() -> Iterator[None]:
+def named_deaths(more: str = '') -> Iterator[None]:
     """Names the data worker or the other process that died, where PyTorch fails because of it.
+
+    Args:
+        more: What the message says after that.
 
     Raises:
         TrainingError: One did.
@@ -161,4 +164,4 @@ def named_deaths() -> Iterator[None]:
         death = death_of_worker(error) or lost_process(error)
         if death is None:
             raise
-        raise death from error
+        raise TrainingError(f'{death}{more}') from error

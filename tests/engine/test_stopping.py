@@ -79,7 +79,8 @@ def last_line(output: str) -> str:
     return [line for line in output.splitlines() if line.startswith('stopped by ')][-1]
 
 
-@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1', 'SIGINT'])
+@pytest.mark.parametrize('name', [
+    'SIGTERM', *(pytest.param(name, marks=pytest.mark.slow) for name in ('SIGUSR1', 'SIGINT'))])
 def test_the_iteration_is_finished_and_saved(name, config, whole, tmp_path):
     work = tmp_path / f'stopped_{name}'
     said = last_line(stopped(config, work, sending('before_train_iter', 4, signals=[name])))
@@ -176,9 +177,9 @@ def test_data_workers_outlive_a_signal_to_the_whole_group(config, whole, tmp_pat
     assert recorded(work) == recorded(whole)
 
 
-@pytest.mark.parametrize('more', [
-    dict(moment='before_train_iter'), pytest.param(dict(moment='after_train_iter'), marks=pytest.mark.slow),
-    pytest.param(dict(moment='before_val_iter'), marks=pytest.mark.slow)], ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize('more', [dict(moment=moment) for moment in (
+    'before_train_iter', 'after_train_iter', 'before_val_iter')], ids=str)
 def test_all_processes_stop_after_the_same_iteration(more, config, whole, tmp_path):
     """One of two gets the signal, which saves nothing itself."""
     work = tmp_path / 'two'
@@ -214,6 +215,7 @@ log_processor = dict(by_epoch=True)
 """
 
 
+@pytest.mark.slow
 def test_within_an_epoch(config, whole, tmp_path):
     """Of two iterations; nothing else than a checkpoint by its iteration could say where to go on."""
     path, work = config.with_name('epochs.py'), tmp_path / 'half'
@@ -256,6 +258,45 @@ def test_other_threads_leave_signals_alone():
     assert seen == [signal.getsignal(signal.SIGTERM)]
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_hook_it_says_so(config, whole, tmp_path):
     more = "default_hooks['checkpoint'] = None\n" + sending('before_train_iter', 1)
     assert 'nothing is saved, since the config has no CheckpointHook' in stopped(config, tmp_path / 'none', more)
+
+
+STOCK = """
+import sys
+sys.path.insert(0, {tests!r})
+import mmseg_vittm
+import engine_hooks  # the hook that sends the signal
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+cfg = Config.fromfile({config!r})
+cfg.work_dir = {work!r}
+RUNNERS.build(cfg).train()
+"""
+
+
+@pytest.mark.slow
+def test_as_mmsegmentations_own_tools_run_it(config, whole, tmp_path, run_python):
+    """By `runner_type='StrictRunner'`: the same status, and the log says how to go on."""
+    (tmp_path / 'engine_hooks.py').write_text(HOOK)
+    path, work = config.with_name('stock.py'), tmp_path / 'work'
+    path.write_text(config.read_text() + "custom_hooks = [dict(type='Terminated')]\n")
+    done = run_python(STOCK.format(tests=str(tmp_path), config=str(path), work=str(work)))
+    said = done.stdout + done.stderr
+    assert done.returncode == STATUS and 'Traceback' not in said
+    assert f'SIGTERM after iteration 3: {work / "iter_3.pth"} is saved; go on with resume=True' in said
+
+
+HOOK = """
+import os, signal
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module()
+class Terminated(Hook):
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+"""
