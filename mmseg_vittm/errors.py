@@ -65,3 +65,20 @@ class OutputError(RuntimeError):
     def __init__(self, path: str, reason: str = '', remedy: str = ''):
         self.path, self.reason = str(path), reason
         super().__init__(f'{path}: cannot be written ({reason}); {remedy}' if reason else str(path))
+
+
+class TrainingStopped(SystemExit):
+    """A signal stopped a training run, which can go on later: the process ends with a status of its own.
+
+    Args:
+        message: What stopped it, when, and what was saved; empty where another process says so.
+        work_dir: Its work dir, None where nothing of it was saved.
+    """
+    STATUS = 75  # EX_TEMPFAIL of sysexits.h: not done, try again
+
+    def __init__(self, message: str, work_dir: str | None = None):
+        super().__init__(self.STATUS)
+        self.message, self.work_dir = message, work_dir
+
+    def __str__(self) -> str:
+        return self.message

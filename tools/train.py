@@ -13,6 +13,7 @@ from mmseg_vittm.commands.jobs import prepare_training
 from mmseg_vittm.commands.launch import divide_batch, is_main, prepare_launch, world_size
 from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_launch_options, run
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
+from mmseg_vittm.engine.stop_signals import stop_signals
 from mmseg_vittm.engine.work_dir_lock import hold
 from mmseg_vittm.inference.host_memory import keep_freed
 
@@ -49,12 +50,13 @@ def main() -> None:
     resume = dict(newest=True, auto=AUTO).get(args.resume, False)
     prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume)
     divide_batch(cfg, world_size(args.launcher))
-    prepare_launch(cfg, args.launcher, args.local_rank)
     keep_freed()
-    with hold([cfg.work_dir], is_main(args.launcher)):
-        runner = StrictRunner.from_cfg(cfg)
-        runner.allow_partial = args.allow_partial
-        runner.train()
+    with stop_signals():
+        prepare_launch(cfg, args.launcher, args.local_rank)
+        with hold([cfg.work_dir], is_main(args.launcher)):
+            runner = StrictRunner.from_cfg(cfg)
+            runner.allow_partial = args.allow_partial
+            runner.train()
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """Launching: one process, torchrun, Slurm or MPI; GPUs through nccl and CPUs through gloo."""
+import datetime
 import os
 
 import torch
@@ -7,6 +8,7 @@ from mmengine.config import Config
 
 from ..errors import InputError
 
+LONGEST = 10**7  # seconds, four months
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -48,8 +50,24 @@ def prepare_launch(cfg: Config, launcher: str, local_rank: int = 0) -> None:
     if launcher != 'pytorch':
         raise InputError(f"launcher={launcher!r} needs GPUs; on CPUs use torchrun and launcher='pytorch'")
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+        torch.distributed.init_process_group('gloo', timeout=time_out(cfg))
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)
+
+
+def time_out(cfg: Config) -> datetime.timedelta | None:
+    """Returns how long a process of a run waits for another one, by a config's `env_cfg.dist_cfg.timeout` in seconds.
+
+    None, torch's default, where the config does not say.
+
+    Raises:
+        InputError: It is no such number.
+    """
+    seconds = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout')
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST:
+        raise InputError(f'env_cfg.dist_cfg.timeout must be seconds, above 0 and up to {LONGEST}, got {seconds!r}')
+    return datetime.timedelta(seconds=seconds)
 
 
 def divide_batch(cfg: Config, processes: int) -> None:

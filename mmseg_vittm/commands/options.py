@@ -2,17 +2,20 @@
 import argparse
 import errno
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from mmengine.config import DictAction
 
-from ..errors import CheckpointError, InputError, OutputError, TrainingError, one_line
+from ..engine.stop_signals import STOPS
+from ..errors import CheckpointError, InputError, OutputError, TrainingError, TrainingStopped, one_line
 from ..inference.precision import DTYPES
 from ..weights.files import TRUST
 from ..weights.mmengine_loader import use_safe_reading
 from .launch import LAUNCHERS
+from .resuming import command_to_resume
 
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
 FLAGS = ('allow_partial', 'amp', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
@@ -75,11 +78,21 @@ def add_speed_options(parser: argparse.ArgumentParser) -> None:
 def run(main: Callable[[], None]) -> None:
     """Runs a tool, which reads checkpoints without running code in them, whatever config it is given.
 
-    A user's error becomes one line on stderr and exit status 2, anything else a traceback.
+    A user's error becomes one line on stderr and exit status 2, anything else a traceback. Where a signal stops
+    training, the line is how to go on, and the status `TrainingStopped.STATUS`.
     """
     use_safe_reading()
     try:
         main()
+    except TrainingStopped as stop:
+        for number in STOPS:  # what started several processes ends those that end last
+            signal.signal(number, signal.SIG_IGN)
+        if stop.message:
+            sys.stderr.write(f'stopped by {as_flags(stop.message)}: {command_to_resume(stop.work_dir)}\n')
+        sys.exit(stop.STATUS)
+    except KeyboardInterrupt:
+        sys.stderr.write('error: interrupted\n')
+        sys.exit(128 + signal.SIGINT)
     except (InputError, OutputError, CheckpointError, TrainingError) as error:
         fail(str(error))
     except OSError as error:

@@ -7,7 +7,7 @@ change what a run sees.
 """
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -96,12 +96,41 @@ def begin_at(batches: DataLoader, seed: int, start: int) -> DataLoader:
         seed: What the data are shuffled and augmented by.
         start: Number of samples, of all processes, before the first one.
     """
+    return _alike(batches, NumberedSamples(batches.dataset, seed),
+                  SampleBatches(batches.sampler, seed, batches.batch_size, start))
+
+
+def _alike(batches: DataLoader, dataset: Dataset, batch_sampler: Iterable, **more: Any) -> DataLoader:
     return DataLoader(
-        NumberedSamples(batches.dataset, seed),
-        batch_sampler=SampleBatches(batches.sampler, seed, batches.batch_size, start),
-        num_workers=batches.num_workers, collate_fn=batches.collate_fn, pin_memory=batches.pin_memory,
-        timeout=batches.timeout, worker_init_fn=batches.worker_init_fn, prefetch_factor=batches.prefetch_factor,
-        multiprocessing_context=batches.multiprocessing_context)
+        dataset, batch_sampler=batch_sampler, num_workers=batches.num_workers, collate_fn=batches.collate_fn,
+        pin_memory=batches.pin_memory, timeout=batches.timeout, worker_init_fn=batches.worker_init_fn,
+        prefetch_factor=batches.prefetch_factor, multiprocessing_context=batches.multiprocessing_context, **more)
+
+
+class RestOfEpoch:
+    """A DataLoader without its first batches, in the place of which it may stand for an epoch.
+
+    Args:
+        batches: The DataLoader.
+        done: Number of batches to leave out; they are not loaded.
+
+    Attributes:
+        whole: The DataLoader.
+    """
+
+    def __init__(self, batches: DataLoader, done: int):
+        self.whole, self._done = batches, done
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def __iter__(self) -> Iterator:
+        left = list(itertools.islice(self.whole.batch_sampler, self._done, None))
+        # A generator of its own: the training's has drawn for this epoch when it began.
+        return iter(_alike(self.whole, self.whole.dataset, left, generator=torch.Generator()))
 
 
 class PositionedIterator:

@@ -2,9 +2,15 @@
 import contextlib
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+
+from ..errors import one_line
+
+WORDS = 624  # of 32 bits, the state of a Mersenne Twister
+LARGEST_STATE = 100_000  # bytes; torch's are 5,056 on the CPU
 
 
 def capture() -> dict:
@@ -25,13 +31,47 @@ def capture() -> dict:
 
 def restore(state: dict) -> None:
     """Sets every generator of this process to a state of `capture`, the GPU's if there is one in it and here."""
-    python, numpy = state['python'], state['numpy']
-    random.setstate((python['version'], tuple(python['words'].tolist()), python['gauss']))
-    np.random.set_state(('MT19937', numpy['keys'].cpu().numpy().astype(np.uint32), numpy['position'],
-                         numpy['has_gauss'], numpy['cached']))
+    random.setstate(_of_python(state['python']))
+    np.random.set_state(_of_numpy(state['numpy']))
     torch.set_rng_state(state['torch'].cpu())
     if state['cuda'] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state['cuda'].cpu())
+
+
+def why_not_restorable(state: Any) -> str | None:
+    """Returns why something is no state of `capture`, or None where it is one; sets no generator."""
+    try:
+        words, keys, cuda = state['python']['words'], state['numpy']['keys'], state['cuda']
+        for tensor, count in ((words, WORDS + 1), (keys, WORDS), (state['torch'], None), (cuda, None)):
+            if tensor is None and tensor is cuda:
+                continue
+            if not isinstance(tensor, torch.Tensor) or tensor.dim() != 1 or tensor.numel() > LARGEST_STATE:
+                return f'a {type(tensor).__name__} of no generator'
+            if count is not None and (tensor.numel() != count or tensor.dtype != torch.int64):
+                return f'{tensor.numel()} words of {tensor.dtype}, not {count}'
+            if tensor.dtype == torch.int64 and not 0 <= int(tensor.min()) <= int(tensor.max()) < 2**32:
+                return 'words of more than 32 bits'
+        if not 0 <= state['numpy']['position'] <= WORDS:  # NumPy itself would read beyond its memory
+            return f"a position of {state['numpy']['position']}"
+        if not isinstance(state['python']['gauss'], (float, type(None))):
+            return f"a gauss of {type(state['python']['gauss']).__name__}"
+        if cuda is not None and cuda.dtype != torch.uint8:
+            return f'bytes of {cuda.dtype}'
+        random.Random().setstate(_of_python(state['python']))
+        np.random.RandomState().set_state(_of_numpy(state['numpy']))
+        torch.Generator().set_state(state['torch'].cpu())
+    except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        return one_line(error)
+    return None
+
+
+def _of_python(state: dict) -> tuple:
+    return state['version'], tuple(state['words'].tolist()), state['gauss']
+
+
+def _of_numpy(state: dict) -> tuple:
+    keys = state['keys'].cpu().numpy().astype(np.uint32)
+    return 'MT19937', keys, state['position'], state['has_gauss'], state['cached']
 
 
 @contextlib.contextmanager

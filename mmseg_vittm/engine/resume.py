@@ -11,6 +11,7 @@ from ..errors import CheckpointError, InputError, one_line
 from ..weights.finite import count_nan
 from ..weights.whole_model import read_checkpoint
 from .earlier_run import earlier_folders
+from .training_state import fault_of_training_state
 
 NAMES = ('iter_{}.pth', 'epoch_{}.pth')
 NEEDED = dict(optimizer='the state of the optimizer', message_hub='the log of the run')
@@ -68,9 +69,11 @@ def why_not_resumable(path: str | Path) -> str | None:
     except OSError as error:
         return f'{path} cannot be read ({one_line(error)})'
     meta = checkpoint.get('meta')
-    progress = [meta.get(name) for name in ('iter', 'epoch')] if isinstance(meta, dict) else [None]
-    if not all(isinstance(number, int) for number in progress):
+    if not isinstance(meta, dict) or meta.get('iter') is None or meta.get('epoch') is None:
         return f'{path} holds weights only: it does not say after which iteration it was made'
+    fault = fault_of_training_state(checkpoint)
+    if fault is not None:
+        return f'{path}: the state of its training is damaged: {fault}'
     for name, what in NEEDED.items():
         if not isinstance(checkpoint.get(name), dict):
             return f'{path} holds weights only: {what} is missing ({name!r})'

@@ -1,14 +1,8 @@
 """StrictRunner: mmengine's Runner, which loads exactly what fits, resumes from what is whole, and destroys nothing."""
-import contextlib
-import errno
 import glob
 import json
-import logging
 import os
 import re
-import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +12,19 @@ from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
-from ..errors import CheckpointError, OutputError, one_line, shown
-from ..outputs import make_folder, not_written, write_whole
+from ..errors import CheckpointError, one_line, shown
+from ..outputs import write_whole
 from ..weights.dataset_meta import check_classes
 from ..weights.mmengine_loader import use_safe_reading
 from ..weights.whole_model import load_model_weights, read_checkpoint, unwrapped
 from .changed_settings import compare, describe, in_effect
 from .checked_data import use_checked_data
+from .data_workers import guard_workers
 from .earlier_run import CHECKPOINTS, EarlierRun, make_way
+from .hooks.stop_hook import StopHook
+from .named_deaths import named_deaths
 from .resume import (
     checkpoint_folders,
     checkpoints_in,
@@ -37,11 +35,12 @@ from .resume import (
     save_folders,
     why_not_resumable,
 )
+from .run_folder import RunFolder, end_where_no_log_can_be_written
 from .saved_settings import SETTINGS, read_settings, settings_of
-from .work_dir_lock import hold, missing_folders, remove_empty
+from .stop_signals import stop_signals
+from .work_dir_lock import hold
 
 AUTO = 'auto'
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @RUNNERS.register_module()
@@ -56,7 +55,9 @@ class StrictRunner(Runner):
     It holds its work dir while it trains, so that no other training writes there. What an earlier run saved there makes
     way when it saves its own, see `EarlierRun`.
 
-    Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take it by `runner_type='StrictRunner'`.
+    A signal that asks it to stop is answered after the iteration under way, see `StopHook`. A data worker or another
+    process that dies is a `TrainingError`. Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take
+    it by `runner_type='StrictRunner'`.
 
     Attributes:
         allow_partial: Load what fits of a checkpoint instead, and log what does not.
@@ -69,10 +70,8 @@ class StrictRunner(Runner):
         self.earlier_run = EarlierRun()
         self._resuming = False
         self._saved = False
-        self._begun = False
-        self._own_folder: Path | None = None  # of the main process
-        self._made = missing_folders(kwargs['work_dir']) if 'work_dir' in kwargs else []
-        with self._leaving_nothing():
+        self._folder = RunFolder(kwargs.get('work_dir'))
+        with self._folder.kept_if_begun():
             super().__init__(*args, **kwargs)
         self._settings: dict | None = settings_of(self.cfg, get_world_size()) or None
 
@@ -84,28 +83,21 @@ class StrictRunner(Runner):
         return runner
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Sets the environment up as mmengine does; the run's folder in the work dir is its own.
-
-        mmengine names it by the second, so that two runs of one second would write into the same files.
-        """
+        """Sets the environment up as mmengine does; the run's folder in the work dir is its own."""
         super().setup_env(env_cfg)
-        answer = [None]
-        if is_main_process():
-            answer = [_make_own_folder(Path(self._work_dir), self._timestamp)]
-        broadcast_object_list(answer)
-        self._timestamp, error = answer[0]
-        if error is not None:
-            raise error
-        if is_main_process():
-            self._own_folder = Path(self._work_dir) / self._timestamp
+        self._timestamp = self._folder.make(self._work_dir, self._timestamp)
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Builds the logger; where its file cannot be written, as on a full disk, the run ends and says so."""
         logger = super().build_logger(*args, **kwargs)
-        for handler in logger.handlers:
-            if isinstance(handler, logging.FileHandler):
-                handler.handleError = lambda record, handler=handler: _cannot_log(handler, record)
+        end_where_no_log_can_be_written(logger)
         return logger
+
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict, seed: int | None = None,
+                         diff_rank_seed: bool = False) -> DataLoader:
+        """Builds a DataLoader, whose workers are guarded; see `mmengine.runner.Runner.build_dataloader`."""
+        return guard_workers(Runner.build_dataloader(dataloader, seed, diff_rank_seed))
 
     def train(self) -> nn.Module:
         """Trains; see `mmengine.runner.Runner.train`.
@@ -113,26 +105,31 @@ class StrictRunner(Runner):
         Raises:
             InputError: Another training is under way in the work dir.
             OutputError: The work dir or the log cannot be written to.
+            TrainingStopped: A signal stopped it.
+            TrainingError: A data worker or another process died.
         """
-        with hold([self.work_dir, *save_folders(self)]), self._leaving_nothing():
+        with (stop_signals() as signals, hold([self.work_dir, *save_folders(self)]), self._folder.kept_if_begun(),
+              named_deaths('; what was saved before is whole: go on with resume=True')):
+            self.register_hook(StopHook(signals))
             model = super().train()
             if not self._saved:
                 self._dump_config()
             return model
 
-    def test(self) -> dict:
-        """Tests; see `mmengine.runner.Runner.test`.
+    def val(self) -> dict:
+        """Validates; see `mmengine.runner.Runner.val` and `train`."""
+        with self._folder.kept_if_begun(), named_deaths():
+            return super().val()
 
-        Raises:
-            OutputError: The log cannot be written to.
-        """
-        with self._leaving_nothing():
+    def test(self) -> dict:
+        """Tests; see `mmengine.runner.Runner.test` and `train`."""
+        with self._folder.kept_if_begun(), named_deaths():
             return super().test()
 
     def call_hook(self, fn_name: str, **kwargs) -> None:
         """Calls a hook point of all hooks; see `mmengine.runner.Runner.call_hook`."""
         super().call_hook(fn_name, **kwargs)
-        self._begun = self._begun or fn_name in ('after_train_iter', 'after_val_iter', 'after_test_iter')
+        self._folder.begun |= fn_name in ('after_train_iter', 'after_val_iter', 'after_test_iter')
 
     def save_checkpoint(self, out_dir: str, filename: str, file_client_args: dict | None = None,
                         save_optimizer: bool = True, save_param_scheduler: bool = True, meta: dict | None = None,
@@ -269,23 +266,6 @@ class StrictRunner(Runner):
             self.logger.warning(line)
         self._settings = in_effect(new, found)
 
-    @contextlib.contextmanager
-    def _leaving_nothing(self) -> Iterator[None]:
-        """Removes the run's folder of logs where it fails before its first iteration is done, whatever the error.
-
-        Errors of mmengine's in writing logs become ones that name the file.
-        """
-        try:
-            yield
-        except Exception as error:
-            if not self._begun and self._own_folder is not None:
-                shutil.rmtree(self._own_folder, ignore_errors=True)
-                remove_empty(self._made)
-            named = _named(error, self._work_dir, getattr(self, '_log_dir', self._work_dir))
-            if named is None:
-                raise
-            raise named from error
-
     @property
     def _config_path(self) -> Path:
         name = Path(self.cfg.filename).name if self.cfg.filename else f'{self.timestamp}.py'
@@ -294,43 +274,3 @@ class StrictRunner(Runner):
     def _dump_config(self) -> None:
         if is_main_process():
             write_whole(self._config_path, self.cfg.pretty_text)
-
-
-def _make_own_folder(work_dir: Path, timestamp: str) -> tuple[str, OutputError | None]:
-    """Makes a folder of a run's own, named by its time, and by a number where another run of that second is there.
-
-    Returns:
-        Its name, and the error where it cannot be made.
-    """
-    name, number = timestamp, 1
-    try:
-        make_folder(work_dir)
-        while True:
-            try:
-                (work_dir / name).mkdir()
-                return name, None
-            except FileExistsError:
-                number += 1
-                name = f'{timestamp}_{number}'
-    except OSError as error:
-        return name, not_written(work_dir / name, error)
-    except OutputError as error:
-        return name, error
-
-
-def _named(error: Exception, work_dir: str, log_dir: str) -> OutputError | None:
-    """Returns the error that names the file of a run's logs which mmengine could not write; None for any other."""
-    if not isinstance(error, OSError):
-        return None
-    if error.filename is None:  # what is read has a name
-        return not_written(log_dir, error) if error.errno in NO_ROOM else None
-    inside = not isinstance(error.filename, int) and Path(os.fsdecode(error.filename)).is_relative_to(work_dir)
-    return not_written(os.fsdecode(error.filename), error) if inside else None
-
-
-def _cannot_log(handler: logging.FileHandler, record: logging.LogRecord) -> None:
-    """Ends a run whose log cannot be written: called by logging within the handling of the error."""
-    error = sys.exc_info()[1]
-    if isinstance(error, OSError):
-        raise not_written(handler.baseFilename, error)
-    logging.FileHandler.handleError(handler, record)

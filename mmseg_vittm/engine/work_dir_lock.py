@@ -13,7 +13,7 @@ from mmengine.dist import broadcast_object_list, is_distributed, is_main_process
 from mmengine.logging import MMLogger
 
 from ..errors import InputError, OutputError, one_line, shown
-from ..outputs import make_folder, not_written
+from ..outputs import make_folder, missing_folders, not_written, remove_empty
 
 LOCK = '.lock'  # the file: locked by the system while its process lives; it says which one that is
 LONGEST = 4096  # bytes of it that are read
@@ -132,16 +132,3 @@ def _holder(path: Path) -> str:
         return 'another process is training there'
     return (f'process {says["process"]} on {shown(says.get("host"))} is training there, since '
             f'{shown(says.get("since"))}')
-
-
-def missing_folders(folder: str | Path) -> list[Path]:
-    """Returns a folder and those above it, as far as they are not there, the innermost first."""
-    folder = Path(os.path.abspath(folder))
-    return [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
-
-
-def remove_empty(folders: Iterable[Path]) -> None:
-    """Removes folders that are empty, the innermost first."""
-    with contextlib.suppress(OSError):
-        for folder in folders:
-            folder.rmdir()

@@ -1,4 +1,5 @@
 """Two processes over gloo on the CPU, started by torchrun: how the launch is tested."""
+import contextlib
 import os
 import re
 import signal
@@ -33,16 +34,18 @@ def test_two_processes_train_as_one(tmp_path):
     assert two == pytest.approx(one, abs=1e-4)
 
 
-@pytest.mark.parametrize('killed', [
-    pytest.param(0, id='first'), pytest.param(1, id='last', marks=pytest.mark.slow)])
-def test_where_one_process_is_killed_the_other_ends(tmp_path, killed):
-    config = write_config(tmp_path)
-    log = tmp_path / 'output.txt'
-    command = tool_command('dist_train.sh', config, 2, '--work-dir', tmp_path / 'work', '--cfg-options',
-                           'train_cfg.max_iters=100000', 'train_cfg.val_interval=100000')
+@contextlib.contextmanager
+def training(folder: Path, *options: object):
+    """A run of two processes without end, in its fourth iteration or a later one; and how to read what it said."""
+    config = write_config(folder)
+    log = folder / 'output.txt'
+    command = tool_command('dist_train.sh', config, 2, '--work-dir', folder / 'work', '--cfg-options',
+                           'train_cfg.max_iters=100000', 'train_cfg.val_interval=100000',
+                           'default_hooks.checkpoint.interval=100000', *options)
     with open(log, 'w') as file:
         run = subprocess.Popen(command, stdout=file, stderr=file, env=environment(PORT=free_port()),
                                start_new_session=True)
+    processes = []
     try:
         until = time.monotonic() + 120
         while not TRAINS.search(log.read_text()):
@@ -50,11 +53,52 @@ def test_where_one_process_is_killed_the_other_ends(tmp_path, killed):
             time.sleep(0.1)
         processes = processes_of(run.pid)
         assert len(processes) == 2
-        os.kill(int(processes[killed].name), signal.SIGKILL)
-        assert run.wait(60) == 1
+        yield run, processes, log.read_text
         assert not any(process.exists() for process in processes)
-        assert re.search(rf'rank +: {killed} .*\n +exitcode +: -9 ', log.read_text()), log.read_text()[-3000:]
+        assert 'Traceback' not in log.read_text(), log.read_text()[-3000:]
     finally:
-        if run.poll() is None:
-            os.killpg(run.pid, signal.SIGKILL)
-            run.wait()
+        for process in [run.pid, *(int(process.name) for process in processes)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+        run.wait()
+
+
+@pytest.mark.parametrize('killed', [
+    pytest.param(0, id='first'), pytest.param(1, id='last', marks=pytest.mark.slow)])
+def test_where_one_process_is_killed_the_other_ends(tmp_path, killed):
+    with training(tmp_path) as (run, processes, said):
+        os.kill(int(processes[killed].name), signal.SIGKILL)
+        assert run.wait(60) == 2
+        last = said().splitlines()[-1]
+        assert last.startswith(f'error: killed: process {killed} by SIGKILL, probably out of memory; '), said()[-3000:]
+
+
+@pytest.mark.parametrize('name', [
+    'SIGTERM', *(pytest.param(name, marks=pytest.mark.slow) for name in ('SIGUSR1', 'SIGINT'))])
+def test_a_signal_saves_once_and_says_how_to_go_on(tmp_path, name):
+    with training(tmp_path, 'train_dataloader.num_workers=1') as (run, _, said):
+        os.killpg(run.pid, getattr(signal, name)) if name == 'SIGINT' else run.send_signal(getattr(signal, name))
+        assert run.wait(60) == 75
+        saved, = (tmp_path / 'work').glob('iter_*.pth')
+        last, = (line for line in said().splitlines() if line.startswith('stopped by '))
+        assert last.startswith(f'stopped by {name} after iteration {saved.stem[5:]}: {saved} is saved; ')
+        assert 'dist_train.sh' in last and last.endswith(' --resume')
+
+
+@pytest.mark.slow
+def test_where_one_process_hangs_the_job_ends_within_the_time_out(tmp_path):
+    with training(tmp_path, 'env_cfg.dist_cfg.timeout=5') as (run, processes, said):
+        os.kill(int(processes[1].name), signal.SIGSTOP)
+        assert run.wait(60) == 2
+        line, = (line for line in said().splitlines() if line.startswith('error: '))
+        assert line.startswith('error: process 0: ') and 'env_cfg.dist_cfg.timeout' in line
+
+
+@pytest.mark.slow
+def test_a_second_interrupt_ends_them_even_where_one_hangs(tmp_path):
+    with training(tmp_path) as (run, processes, _):
+        os.kill(int(processes[1].name), signal.SIGSTOP)
+        run.send_signal(signal.SIGINT)
+        time.sleep(2)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(30) == 130

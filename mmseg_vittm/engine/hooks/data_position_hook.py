@@ -2,13 +2,12 @@
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from ...errors import InputError
-from ..data_position import PositionedIterator, begin_at, has_stream
-
-POSITION = 'data_position'  # in a checkpoint
+from ..data_position import PositionedIterator, RestOfEpoch, begin_at, has_stream
+from ..training_state import POSITION
 
 
 @HOOKS.register_module()
@@ -54,6 +53,19 @@ class DataPositionHook(Hook):
         skips = not getattr(loop, 'fast_forward_on_resume', False)
         loop.dataloader_iterator = PositionedIterator(begin_at(loader, self._seed, self._begin[1]),
                                                       runner.iter if skips else 0)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Goes on within an epoch of an `EpochBasedTrainLoop`, where a run was stopped there."""
+        loop = runner.train_loop
+        if isinstance(loop, EpochBasedTrainLoop) and isinstance(loop.dataloader, DataLoader):
+            done = runner.iter - runner.epoch * len(loop.dataloader)
+            if 0 < done < len(loop.dataloader):
+                loop.dataloader = RestOfEpoch(loop.dataloader, done)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Has the next epoch whole."""
+        if isinstance(runner.train_loop.dataloader, RestOfEpoch):
+            runner.train_loop.dataloader = runner.train_loop.dataloader.whole
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the position to a checkpoint."""

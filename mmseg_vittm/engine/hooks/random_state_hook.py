@@ -5,8 +5,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..random_state import capture, restore
-
-STATES = 'random_states'  # of all processes, in a checkpoint
+from ..training_state import STATES
 
 
 @HOOKS.register_module()
