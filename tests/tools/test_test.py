@@ -40,5 +40,5 @@ def test_without_a_tta_model_it_is_an_error(trained, tmp_path, monkeypatch, caps
 def test_another_architecture_is_an_error(trained, tmp_path, monkeypatch, capsys):
     config = write_config(tmp_path, more="model['backbone'].update(read_write_head='cross')\n")
     for command in (('test.py', config, trained.checkpoint, '--work-dir', tmp_path, '--data-root', trained.data),
-                    ('infer.py', config, trained.checkpoint, trained.data, '-o', tmp_path)):
+                    ('infer.py', config, trained.checkpoint, trained.data / 'images' / 'validation', '-o', tmp_path)):
         assert str(trained.checkpoint) in error_inside(monkeypatch, capsys, *command)
