@@ -73,7 +73,8 @@ def claim_file(path: str | Path, overwrite: bool) -> Path:
     """
     path = Path(path)
     refuse_existing([path], overwrite)
-    _claim_place(_target(path).parent, path)
+    target = _target(path)
+    _claim_place(target.parent, path, target.name)
     return path
 
 
@@ -207,10 +208,17 @@ def _mode(path: Path) -> int | None:
         raise not_written(path, error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))) from error
 
 
-def _claim_place(folder: Path, path: Path) -> None:
-    """Checks that a folder is there or can be made, and may be written to; `path` is what the error names."""
-    folder = folder.absolute()
+def _claim_place(folder: Path, path: Path, name: str = '') -> None:
+    """Checks that a folder is there or can be made, and may be written to; `path` is what the error names.
+
+    Args:
+        folder: The folder.
+        path: What is to be written.
+        name: A file's name in the folder.
+    """
+    folder, names = folder.absolute(), [name]
     while (mode := _mode(folder)) is None:
+        names.append(folder.name)
         folder = folder.parent
     if stat.S_ISLNK(mode) and not folder.exists():
         raise not_written(path, FileNotFoundError(errno.ENOENT, ''))
@@ -218,3 +226,5 @@ def _claim_place(folder: Path, path: Path) -> None:
         raise not_written(path, NotADirectoryError(errno.ENOTDIR, ''))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise not_written(path, PermissionError(errno.EACCES, ''))
+    if hasattr(os, 'pathconf') and max(len(os.fsencode(one)) for one in names) > os.pathconf(folder, 'PC_NAME_MAX'):
+        raise not_written(path, OSError(errno.ENAMETOOLONG, ''))

@@ -79,7 +79,7 @@ class Results:
         folders = [self.overlays, self.labels, *(self.labels_of(file) for file in files if is_video(file))]
         ours = {file_identity(folder): folder for folder in folders}
         ours.pop(None, None)
-        for parent in {parent for file in files for parent in (file.parent, Path(file.resolve()).parent)}:
+        for parent in {parent for file in files for parent in (file.parent, Path(os.path.realpath(file)).parent)}:
             if (folder := ours.get(file_identity(parent))) is not None:
                 raise InputError(f'{parent}: holds inputs, and results would go there ({folder}); choose another out')
         results = [path for file in files for path in (self.overlay_of(file), self.labels_of(file))]

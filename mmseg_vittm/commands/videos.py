@@ -1,6 +1,7 @@
 """Videos by PyAV: frames read with their times, overlays written with them and read back."""
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -19,10 +20,11 @@ DAMAGE = (OSError, ValueError, *((av.error.FFmpegError, ) if av else ()))  # wha
 
 # What is read, whatever a file's ending: none that fetches other files or addresses, as playlists do.
 FORMATS = 'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,m4v,mpeg,mpegts,mpegvideo,flv,ogg,asf,h264,hevc,ivf'
-CODECS = (('libx264', dict(crf='20', preset='veryfast'), 10**6),  # the most that a time base may divide a second into
-          ('mpeg4', dict(qscale='3'), 2**16 - 1))
+# Encoders with their options, and the most that their time base may divide a second into.
+CODECS = (('libx264', dict(crf='20', preset='veryfast', bf='0'), 10**5), ('mpeg4', dict(qscale='3'), 2**16 - 1))
 USUAL_RATE = 25  # frames a second, where a video does not say
 TICK = Fraction(1, 60_000)  # seconds, where a video's own time base is too fine
+MOST_TICKS = 2**30  # from frame to frame in an MP4, hours: a damaged file may have any times
 
 
 def require_av() -> None:
@@ -59,7 +61,8 @@ class VideoReader:
                 self._container = opened.enter_context(
                     av.open(source, options=dict(format_whitelist=FORMATS), metadata_errors='replace'))
             except DAMAGE as error:
-                raise self._unreadable(one_line(error)) from error
+                reason = getattr(error, 'strerror', None) or one_line(error)
+                raise self._unreadable(reason if os.path.getsize(file) else 'the file is empty') from error
             self._stream = self._container.streams.best('video')
             if self._stream is None:
                 raise self._unreadable('it has no pictures')
@@ -169,13 +172,14 @@ class VideoWriter:
                 self._sink.close()
 
     def write(self, picture: np.ndarray, time: int) -> None:
-        """Writes a frame, (H, W, 3) uint8 RGB, shown from a time on, which is after that of the frame before."""
+        """Writes a frame, (H, W, 3) uint8 RGB, shown from a time on, in units of `base`."""
         with _as_os_error():
             if self._stream is None:
                 self._stream = self._new_stream(*picture.shape[:2])
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format='rgb24')
             frame.time_base, frame.duration = self._base, max(1, round(1 / (self._rate * self._base)))
-            frame.pts = self._last = max(self._last + 1, round(time * self._unit / self._base))
+            ticks = round(time * self._unit / self._base)
+            frame.pts = self._last = min(max(self._last + 1, ticks), self._last + MOST_TICKS)
             self._container.mux(self._stream.encode(frame))
         self._number += 1
 
