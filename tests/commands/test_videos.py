@@ -64,7 +64,7 @@ def test_frames_are_turned_as_the_video_says(tmp_path, degrees):
     assert red.index(True) == degrees // 90
 
 
-@pytest.mark.parametrize('size', [(64, 96), (1, 1), (49, 65), (1, 300), (300, 1), (2, 2), (33, 64)])
+@pytest.mark.parametrize('size', [(64, 96), (1, 1), (49, 65), (5, 90), (90, 5), (2, 2), (33, 64)])
 def test_any_size_can_be_written_and_read(model, tmp_path, size):
     clip = make_video(tmp_path / 'clip.mkv', 4, size)
     segment_files(model, str(clip), str(tmp_path / 'out'))
@@ -133,7 +133,7 @@ def test_no_videos(tmp_path):
     with pytest.raises(InputError, match='sparse.mp4'):
         read(tmp_path / 'sparse.mp4')
     with av.open(str(tmp_path / 'sound.mp4'), 'w') as container:
-        sound = av.AudioFrame(format='fltp', layout='mono', samples=1024)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format='fltp', layout='mono')
         sound.sample_rate = 44100
         stream = container.add_stream('aac', rate=44100, layout='mono')
         container.mux([*stream.encode(sound), *stream.encode(None)])
