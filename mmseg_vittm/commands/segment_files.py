@@ -9,11 +9,12 @@ from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import nn
 
-from ..errors import InputError, OutputError
+from ..errors import InputError, OutputError, shown
 from ..inference.prediction import Prediction
 from ..inference.predictor import Predictor
 from ..outputs import refuse_existing
 from .media import is_video, list_media
+from .progress import open_console
 from .results import Results
 from .videos import VideoReader, VideoWriter, require_av
 
@@ -121,7 +122,7 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
     for file, error in plan.problems.items():
         fail(file, error)
     images = [file for file in plan.files if not is_video(file)]
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=open_console()) as progress:
         task = progress.add_task('Segmenting', total=len(plan.files))
         on_error = 'return' if plan.keep_going else 'raise'
         for file, result in zip(images, predictor(iter(images), on_error) if images else (), strict=True):
@@ -148,7 +149,7 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
 def _segment_video(predictor: Predictor, file: Path, plan: Plan, progress: Progress) -> None:
     """Writes a video's overlay, its frames shown when the video's are, and a label map per frame in a folder."""
     with VideoReader(file) as reader:
-        task = progress.add_task(file.name, total=reader.count or None)
+        task = progress.add_task(shown(file.name), total=reader.count or None)
         try:
             found = _predictions(predictor, reader)
             first = next(found)  # before anything is written

@@ -52,7 +52,10 @@ def _from_file(path: str | os.PathLike, name: str, color_type: str, backend: str
     if not os.path.lexists(path):  # a file whose name begins with ~ goes by its name
         with contextlib.suppress(ValueError):  # what is no name, reading it names
             path = os.path.expanduser(path)
-    content = read_file(path, dict(backend='local'))  # what looks like a URL is not fetched
+    try:
+        content = read_file(path, dict(backend='local'))  # what looks like a URL is not fetched
+    except MemoryError as error:
+        raise InputError(f'{name}: cannot be read ({one_line(error)})') from error
     return _from_bytes(content, name, color_type, backend)
 
 
