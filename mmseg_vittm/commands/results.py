@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from ..errors import InputError, OutputError
@@ -92,8 +91,9 @@ class Results:
         Raises:
             OutputError: One could not be written; nothing of it is left.
         """
-        self._write(self.overlay_of(file), prediction.overlay(opacity, legend=True))
-        self._write(self.labels_of(file), prediction.labels)
+        with self._places(file) as (overlay, labels), whole_file(overlay) as picture, whole_file(labels) as label:
+            Image.fromarray(prediction.overlay(opacity, legend=True)).save(picture)
+            Image.fromarray(prediction.labels).save(label)  # of 16 bits where there are more than 256 classes
 
     @contextlib.contextmanager
     def video(self, file: Path) -> Iterator[tuple[Path, Path]]:
@@ -102,27 +102,20 @@ class Results:
         Raises:
             OutputError: They could not be written; what was there before is there still.
         """
-        overlay, labels = self.overlay_of(file), self.labels_of(file)
-        for path in (overlay, labels):
-            self._refuse_again(path)
+        with self._places(file) as (overlay, labels):
+            with whole_file(overlay) as partial, whole_folder(labels, frames_in) as folder:
+                yield partial, folder
+
+    @contextlib.contextmanager
+    def _places(self, file: Path) -> Iterator[tuple[Path, Path]]:
+        """Gives where the results of an input go, which this run has not written to, by whatever names a disk knows."""
+        places = self.overlay_of(file), self.labels_of(file)
+        for path in places:
+            if (other := self._written.get(file_identity(path))) is not None:
+                raise OutputError(path, f'on this disk it is the same as {other}', 'rename one of the two inputs')
         refuse_existing(self.existing(file), self.overwrite)
-        with whole_file(overlay) as partial, whole_folder(labels, frames_in) as folder:
-            yield partial, folder
-        for path in (overlay, labels):
-            self._written[file_identity(path)] = path
-
-    def _write(self, path: Path, picture: np.ndarray) -> None:
-        """Writes a picture (H, W, 3), or labels (H, W), of 16 bits where there are more than 256 classes."""
-        self._refuse_again(path)
-        refuse_existing([path], self.overwrite)
-        with whole_file(path) as partial:
-            Image.fromarray(picture).save(partial)
-        self._written[file_identity(path)] = path
-
-    def _refuse_again(self, path: Path) -> None:
-        """Checks that a result of this run is not there already, by another name that the disk takes for the same."""
-        if (other := self._written.get(file_identity(path))) is not None:
-            raise OutputError(path, f'on this disk it is the same as {other}', 'rename one of the two inputs')
+        yield places
+        self._written.update({file_identity(path): path for path in places})
 
 
 def frames_in(folder: Path) -> list[Path]:

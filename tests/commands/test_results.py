@@ -219,3 +219,16 @@ def test_names_that_the_disk_takes_for_one(model, tmp_path):
     for overwrite in (True, False):
         with pytest.raises((OutputError, InputError), match='a.png.png'):
             segment_files(model, str(tmp_path / 'photos'), str(tmp_path / 'out'), overwrite=overwrite)
+
+
+def test_labels_that_find_no_room_leave_no_overlay(model, tmp_path, monkeypatch):
+    photo, save = draw(tmp_path / 'photo.png'), Image.Image.save
+
+    def no_room_for_labels(image, path):
+        if image.mode == 'L':
+            raise OSError(28, 'No space left on device')
+        save(image, path)
+    monkeypatch.setattr(Image.Image, 'save', no_room_for_labels)
+    with pytest.raises(OutputError, match='labels/photo.png.png: cannot be written .No space left'):
+        segment_files(model, str(photo), str(tmp_path / 'out'))
+    assert not (tmp_path / 'out').exists()
