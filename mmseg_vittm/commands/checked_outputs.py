@@ -9,7 +9,7 @@ from mmengine.registry import DefaultScope
 
 from ..datasets.listing import datasets_of, list_samples
 from ..datasets.picture_names import name_pictures, pictures_of
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..outputs import claim_file, claim_folder, refuse_existing, refuse_inputs
 from .configs import LOADERS
 
@@ -34,7 +34,11 @@ def check_test_outputs(cfg: Config, folders: dict[str, str], overwrite: bool = F
     pictures, inputs = [], []
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
         for dataset in datasets_of(cfg.get('test_dataloader') or {}):
-            built, samples = list_samples(dataset)
+            try:
+                built, samples = list_samples(dataset)
+            except (AttributeError, KeyError, TypeError) as error:
+                raise InputError(f'test_dataloader: its dataset cannot be built ({one_line(error)}); correct its config'
+                                 ) from error
             pictures.append(pictures_of(built, samples))
             inputs += [sample[key] for sample in samples for key in ('img_path', 'seg_map_path') if sample.get(key)]
     names = sorted(set(name_pictures(pictures).values()))

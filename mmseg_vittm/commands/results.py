@@ -56,6 +56,8 @@ class Results:
         claim_file(self.overlay_of(file), overwrite=True)
         if is_video(file):
             claim_folder(self.labels_of(file))
+            for frame in frames_in(self.labels_of(file)):
+                claim_file(frame, overwrite=True)
         else:
             claim_file(self.labels_of(file), overwrite=True)
 

@@ -186,6 +186,15 @@ def test_a_full_disk_leaves_nothing_half(model, tmp_path):
         assert isinstance(error, OutputError) and tree(tmp_path) == before, name
 
 
+def test_frames_that_cannot_be_replaced(tmp_path):
+    clip = make_video(tmp_path / 'clip.mp4')
+    (tmp_path / 'out' / 'labels' / 'clip.mp4' / '000001.png').mkdir(parents=True)
+    before = tree(tmp_path)
+    with pytest.raises(OutputError, match='000001.png: .* it is a folder'):
+        plan_files(str(clip), str(tmp_path / 'out'), overwrite=True)
+    assert tree(tmp_path) == before
+
+
 def test_a_shorter_video_leaves_no_frames_of_the_longer(model, tmp_path):
     make_video(tmp_path / 'clip.mp4', 7)
     segment_files(model, str(tmp_path / 'clip.mp4'), str(tmp_path / 'out'))

@@ -119,6 +119,7 @@ def test_outputs_are_checked_first(trained, subfolders, tmp_path, monkeypatch, c
             (['--out', tmp_path / 'file'], 'a file is where a folder would be'), (['--out', ''], 'is empty'),
             (['--show-dir', tmp_path / 'file' / 'below'], 'a file is where'), (['--out', '/dev/null'], '/dev/null'),
             (['--out', tmp_path / ('o' * 300)], 'shorter name'),
+            (['--out', tmp_path / 'out', '--cfg-options', 'test_dataloader.dataset.type=Nothing'], 'Nothing'),
             (['--out', tmp_path / 'one', '--show-dir', tmp_path / 'one' / '..' / 'one'], 'folders of their own')):
         said = error_inside(monkeypatch, capsys, 'test.py', config, trained.checkpoint, '--work-dir',
                             tmp_path / 'work', '--overwrite', *options)
