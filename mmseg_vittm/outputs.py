@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import InputError, OutputError, one_line
 
 PARTIAL = '.part'  # in the names of files that are being written: `.NAME.RANDOM.part.ENDING`
+NAMED = 3  # of many files, how many an error names
 ROOM = 'make room on that disk, or choose another place'
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM),
@@ -37,7 +38,30 @@ def refuse_existing(paths: Iterable[str | Path], overwrite: bool) -> None:
     """
     there = [str(path) for path in paths if _mode(Path(path)) is not None]
     if there and not overwrite:
-        raise InputError(f'{", ".join(there)}: there already; give another name, or overwrite=True')
+        more = f' and {len(there) - NAMED} others' if len(there) > NAMED else ''
+        raise InputError(f'{", ".join(there[:NAMED])}{more}: there already; give another name, or overwrite=True')
+
+
+def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -> None:
+    """Checks that no file or folder to write is one to read, by whatever name: links, other spellings.
+
+    Raises:
+        InputError: One is; names both.
+    """
+    given = {file_identity(path): path for path in inputs}
+    given.pop(None, None)
+    for path in outputs:
+        if (own := given.get(file_identity(path))) is not None:
+            raise InputError(f'{own}: is an input, and {path} would be written over it; choose another place')
+
+
+def file_identity(path: str | Path) -> tuple[int, int] | None:
+    """Returns what the names of a file or folder have in common, links to it too; None where nothing is."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def claim_file(path: str | Path, overwrite: bool) -> Path:
@@ -49,7 +73,8 @@ def claim_file(path: str | Path, overwrite: bool) -> Path:
     """
     path = Path(path)
     refuse_existing([path], overwrite)
-    _claim_place(_target(path).parent, path)
+    target = _target(path)
+    _claim_place(target.parent, path, target.name)
     return path
 
 
@@ -90,8 +115,8 @@ def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
     """Gives a path to write a file to, which takes the place of `path` where the block ends without an error.
 
     At every moment either the earlier file or the new one is there, whole. The path given has a name of its own, with
-    the same ending, in the same folder, which is made; it is removed where the block fails. Of a link, the file that it
-    leads to is written.
+    the same ending, in the same folder, which is made; it is removed where the block fails, and so is a folder that was
+    made for it. Of a link, the file that it leads to is written.
 
     Args:
         path: The file.
@@ -102,9 +127,10 @@ def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
             device is there.
     """
     target = _target(Path(path))
-    make_folder(target.parent)
-    partial = target.with_name(f'.{target.stem[:32]}.{secrets.token_hex(8)}{PARTIAL}{target.suffix[:16]}')
+    partial = partial_name(target)
+    missing = missing_folders(target.parent)
     try:
+        make_folder(target.parent)
         yield partial
         if durable:
             sync(partial)
@@ -114,7 +140,26 @@ def whole_file(path: str | Path, durable: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise not_written(path, error) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(NotADirectoryError):
+            partial.unlink(missing_ok=True)
+        remove_empty(missing)
+
+
+def partial_name(path: Path) -> Path:
+    """Returns a name in the same folder, with the same ending, that no other process has."""
+    return path.with_name(f'.{path.stem[:32]}.{secrets.token_hex(8)}{PARTIAL}{path.suffix[:16]}')
+
+
+def missing_folders(path: Path) -> list[Path]:
+    """Returns those of a folder and the folders above it that are not there, the deepest first."""
+    return [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes those of some folders that nothing is in."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def write_whole(path: str | Path, content: bytes | str) -> None:
@@ -163,10 +208,17 @@ def _mode(path: Path) -> int | None:
         raise not_written(path, error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))) from error
 
 
-def _claim_place(folder: Path, path: Path) -> None:
-    """Checks that a folder is there or can be made, and may be written to; `path` is what the error names."""
-    folder = folder.absolute()
+def _claim_place(folder: Path, path: Path, name: str = '') -> None:
+    """Checks that a folder is there or can be made, and may be written to; `path` is what the error names.
+
+    Args:
+        folder: The folder.
+        path: What is to be written.
+        name: A file's name in the folder.
+    """
+    folder, names = folder.absolute(), [name]
     while (mode := _mode(folder)) is None:
+        names.append(folder.name)
         folder = folder.parent
     if stat.S_ISLNK(mode) and not folder.exists():
         raise not_written(path, FileNotFoundError(errno.ENOENT, ''))
@@ -174,3 +226,5 @@ def _claim_place(folder: Path, path: Path) -> None:
         raise not_written(path, NotADirectoryError(errno.ENOTDIR, ''))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise not_written(path, PermissionError(errno.EACCES, ''))
+    if hasattr(os, 'pathconf') and max(len(os.fsencode(one)) for one in names) > os.pathconf(folder, 'PC_NAME_MAX'):
+        raise not_written(path, OSError(errno.ENAMETOOLONG, ''))

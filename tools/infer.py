@@ -5,8 +5,9 @@ import torch
 
 import mmseg_vittm
 from mmseg_vittm.commands.configs import load_config
+from mmseg_vittm.commands.interrupts import clean_end
 from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, run
-from mmseg_vittm.commands.segment_files import segment_files
+from mmseg_vittm.commands.segment_files import plan_files, segment_planned
 from mmseg_vittm.inference.fast import optimize_if_possible
 from mmseg_vittm.weights.whole_model import load_model
 
@@ -18,7 +19,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help="checkpoint of the whole model: tools/train.py's .pth, or .safetensors")
     parser.add_argument('input', help='an image, a video, or a folder of them')
     parser.add_argument('-o', '--out', required=True, metavar='DIR',
-                        help='overlays with a legend go to DIR/overlays, labels (PNG of class indices) to DIR/labels')
+                        help='overlays with a legend go to DIR/overlays, labels (PNG of class indices) to DIR/labels, '
+                        'each named after its input with its ending: a.jpg gives a.jpg.png, a video a.mp4 the overlay '
+                        'a.mp4.mp4 and a folder labels/a.mp4 with a PNG per frame')
     parser.add_argument('--device', default='cuda:0' if torch.cuda.is_available() else 'cpu',
                         help='where to run (default: %(default)s)')
     add_checkpoint_options(parser)
@@ -35,9 +38,12 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
+    plan = plan_files(args.input, args.out, args.opacity, args.overwrite, args.keep_going,
+                      (args.config, args.checkpoint))
     model = load_model(load_config(args.config), args.checkpoint, args.device, args.allow_partial)
     optimize_if_possible(model, args.dtype, args.compile)
-    segment_files(model, args.input, args.out, args.opacity, args.overwrite, args.keep_going)
+    with clean_end():
+        segment_planned(model, plan)
 
 
 if __name__ == '__main__':

@@ -9,6 +9,7 @@ from ..engine.amp import use_amp
 from ..engine.resume import NAMES, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
 from ..errors import InputError
 from ..outputs import claim_file, claim_folder
+from .checked_outputs import check_test_outputs
 from .configs import check_data
 
 
@@ -52,7 +53,8 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
 
 
 def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtype: str = 'fp32', compile: bool = False,
-                 tta: bool = False, out: str | None = None, show_dir: str | None = None) -> None:
+                 tta: bool = False, out: str | None = None, show_dir: str | None = None,
+                 overwrite: bool = False) -> None:
     """Sets a config up for scoring a checkpoint on its test split, through the fast path.
 
     Args:
@@ -64,11 +66,17 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
         tta: Test-time augmentation, by the config's `tta_pipeline` and `tta_model`.
         out: Folder for every prediction as a PNG of labels, or None.
         show_dir: Folder for a picture of every image, or None.
+        overwrite: Replace what an earlier test wrote to these folders.
 
     Raises:
-        InputError: Data is missing, or the config has no test-time augmentation.
+        InputError: Data is missing, the config has no test-time augmentation, or what is to be written is there already
+            or would take the place of data; see `check_test_outputs`.
+        OutputError: Nothing can be written there.
     """
     check_data(cfg, ('test_dataloader',))
+    folders = {name: folder for name, folder in (('out', out), ('show_dir', show_dir)) if folder is not None}
+    if folders:
+        check_test_outputs(cfg, folders, overwrite)
     set_work_dir(cfg, work_dir)
     cfg.load_from, cfg.resume = checkpoint, False
     # A saved `state_dict` is the average already; swapping it in again would test a fresh copy of the model.
@@ -76,9 +84,9 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
     hooks.append(dict(type='FastInferenceHook', dtype=dtype, compile=compile))
     if show_dir:
         hooks.append(dict(type='PictureHook', show_dir=show_dir))
-    cfg.custom_hooks = hooks
     if out:
-        cfg.test_evaluator.update(output_dir=out, keep_results=True)
+        hooks.append(dict(type='LabelHook', out=out))
+    cfg.custom_hooks = hooks
     if tta:
         if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
             raise InputError(f'tta=True: {cfg.filename} has no tta_pipeline and tta_model')

@@ -1,4 +1,6 @@
 """Files of images and labels: read, decoded, looked at for damage; every error is a `DataError` that names the file."""
+import os
+import stat
 import zlib
 
 import mmcv
@@ -9,6 +11,26 @@ from ..errors import DataError, one_line
 
 AGAIN = 'copy it again from where it comes from, or leave it out'
 PNG = b'\x89PNG\r\n\x1a\n'
+MOST_BYTES = 2**31 - 1  # that OpenCV decodes
+# What is no file to read: the first two wait for ever, a device may never end.
+KINDS = {stat.S_IFIFO: 'a pipe', stat.S_IFSOCK: 'a socket', stat.S_IFCHR: 'a device', stat.S_IFBLK: 'a device'}
+
+
+def no_file(path: str | os.PathLike) -> DataError | None:
+    """Returns the error of a path where no regular file is to be read, whatever links lead there; None for a file."""
+    path = os.fspath(path)
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except FileNotFoundError:
+        problem = f'a link to {os.readlink(path)}, which is not there' if os.path.islink(path) else 'no such file'
+        return DataError(path, problem, 'add it, or leave it out')
+    except (OSError, ValueError) as error:  # links in a circle, too long a name, a zero byte
+        return DataError(path, f'cannot be read ({one_line(error)})', 'make it a readable file')
+    if kind == stat.S_IFDIR:
+        return DataError(path, 'this is a folder', 'give the files in it')
+    if kind != stat.S_IFREG:
+        return DataError(path, f'this is {KINDS.get(kind, "no file")}', 'give a file, or leave it out')
+    return None
 
 
 def read_file(path: str, backend_args: dict | None = None) -> bytes:
@@ -19,16 +41,27 @@ def read_file(path: str, backend_args: dict | None = None) -> bytes:
         backend_args: Arguments of mmengine's file backend; None is the one that fits the path.
 
     Raises:
-        DataError: It is missing, a folder or unreadable.
+        DataError: It is missing, a folder, a pipe or a device, unreadable, or larger than any image.
     """
     try:
+        if os.path.lexists(path):  # here, not somewhere that a backend fetches it from
+            _check_file(path)
         return bytes(fileio.get(path, backend_args=backend_args))
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise DataError(path, 'no such file', 'add it, or leave it out') from error
-    except IsADirectoryError as error:
-        raise DataError(path, 'this is a folder', 'give the files in it') from error
     except (OSError, TypeError, ValueError) as error:
         raise DataError(path, f'cannot be read ({one_line(error)})', 'make it a readable file') from error
+
+
+def _check_file(path: str) -> None:
+    error = no_file(path)
+    if error is not None:
+        raise error
+    size = os.path.getsize(path)
+    if size > MOST_BYTES:
+        raise DataError(path, f'too large for an image: {size:,} bytes', 'give an image of less than 2 GiB')
 
 
 def decode(content: bytes, name: str, flag: str, backend: str) -> np.ndarray:

@@ -6,6 +6,7 @@ from .hooks.checkpoint_hook import AtomicCheckpointHook
 from .hooks.data_position_hook import DataPositionHook
 from .hooks.fast_inference_hook import FastInferenceHook
 from .hooks.finite_loss_hook import FiniteLossHook
+from .hooks.label_hook import LabelHook
 from .hooks.last_validation_hook import LastValidationHook
 from .hooks.left_out_hook import LeftOutHook
 from .hooks.mean_loss_hook import MeanLossHook
@@ -15,6 +16,6 @@ from .runner import StrictRunner
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FastInferenceHook',
-    'FiniteLossHook', 'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'PictureHook', 'RandomStateHook',
-    'StrictRunner'
+    'FiniteLossHook', 'LabelHook', 'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'PictureHook',
+    'RandomStateHook', 'StrictRunner'
 ]

@@ -1,4 +1,5 @@
 """Images of every kind that users have, as the arrays that MMSegmentation's pipelines work on."""
+import contextlib
 import os
 
 import numpy as np
@@ -48,7 +49,13 @@ def as_bgr(source: Source, name: str, channel_order: str = 'bgr', color_type: st
 def _from_file(path: str | os.PathLike, name: str, color_type: str, backend: str) -> np.ndarray:
     if not os.fspath(path):
         raise InputError(f'{name}: its path is empty')
-    content = read_file(os.path.expanduser(path), dict(backend='local'))  # what looks like a URL is not fetched
+    if not os.path.lexists(path):  # a file whose name begins with ~ goes by its name
+        with contextlib.suppress(ValueError):  # what is no name, reading it names
+            path = os.path.expanduser(path)
+    try:
+        content = read_file(path, dict(backend='local'))  # what looks like a URL is not fetched
+    except MemoryError as error:
+        raise InputError(f'{name}: cannot be read ({one_line(error)})') from error
     return _from_bytes(content, name, color_type, backend)
 
 

@@ -52,8 +52,8 @@ def photos(tmp_path):
 
 def test_folder(model, photos, tmp_path, capsys):
     segment_files(model, str(photos), str(tmp_path / 'out'))
-    names = {'a.png', 'b', 'a.jpg'}  # two files are called a
-    assert {path.name.removesuffix('.png') for path in (tmp_path / 'out' / 'labels').iterdir()} == names
+    for folder in ('overlays', 'labels'):
+        assert {path.name for path in (tmp_path / 'out' / folder).iterdir()} == {'a.png.png', 'b.jpg.png', 'a.jpg.png'}
     label = np.asarray(Image.open(tmp_path / 'out' / 'labels' / 'a.png.png'))
     assert label.dtype == np.uint8 and label.shape == (70, 90) and label.max() < 14
     assert np.array_equal(label, Predictor(model)(photos / 'a.png').labels)
@@ -64,7 +64,7 @@ def test_folder(model, photos, tmp_path, capsys):
 
 def test_nothing_is_overwritten(model, photos, tmp_path):
     segment_files(model, str(photos / 'b.jpg'), str(tmp_path))
-    with pytest.raises(InputError, match='b.png: there already; .* overwrite=True'):
+    with pytest.raises(InputError, match='b.jpg.png, .*: there already; .* overwrite=True'):
         segment_files(model, str(photos / 'b.jpg'), str(tmp_path))
     segment_files(model, str(photos / 'b.jpg'), str(tmp_path), overwrite=True)
 
@@ -88,14 +88,14 @@ def test_video(model, tmp_path):
         writer.write(np.full((64, 96, 3), 40 * n, np.uint8))
     writer.release()
     segment_files(model, str(tmp_path / 'clip.mp4'), str(tmp_path / 'out'))
-    video = cv2.VideoCapture(str(tmp_path / 'out' / 'overlays' / 'clip.mp4'))
+    video = cv2.VideoCapture(str(tmp_path / 'out' / 'overlays' / 'clip.mp4.mp4'))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 5 and video.get(cv2.CAP_PROP_FPS) == 10
-    assert len(list((tmp_path / 'out' / 'labels' / 'clip').iterdir())) == 5
+    assert len(list((tmp_path / 'out' / 'labels' / 'clip.mp4').iterdir())) == 5
 
 
 def test_command_line(model_files, photos, tmp_path):
     done = run_tool('infer.py', *model_files, photos / 'b.jpg', '-o', tmp_path / 'out', '--device', 'cpu')
-    assert (tmp_path / 'out' / 'overlays' / 'b.png').is_file() and 'ETA' in done.stdout
+    assert (tmp_path / 'out' / 'overlays' / 'b.jpg.png').is_file() and 'ETA' in done.stdout
 
 
 def test_keep_going(model, photos, tmp_path):
@@ -112,7 +112,8 @@ def test_keep_going(model, photos, tmp_path):
         segment_files(model, str(folder), str(tmp_path / 'out'), keep_going=True)
     assert str(caught.value).startswith('3 of 6 inputs failed')
     assert all(name in str(caught.value) for name in ('2.png', '4.jpg', '6.mp4'))
-    assert sorted(path.name for path in (tmp_path / 'out' / 'labels').iterdir()) == ['1.png', '3.png', '5.png']
+    assert sorted(path.name for path in (tmp_path / 'out' / 'labels').iterdir()) == [
+        '1.png.png', '3.png.png', '5.png.png']
     with pytest.raises(InputError, match='1 of 1 inputs failed'):
         segment_files(model, str(folder / '6.mp4'), str(tmp_path / 'out'), overwrite=True, keep_going=True)
 
@@ -122,10 +123,10 @@ def test_keep_going_from_the_command_line(model_files, photos, tmp_path):
     done = run_tool('infer.py', *model_files, photos, '-o', tmp_path / 'out', '--device', 'cpu', '--keep-going',
                     succeeds=False)
     assert 'bad.png' in error_of(done) and '1 of 4' in error_of(done)
-    assert (tmp_path / 'out' / 'labels' / 'b.png').is_file()
+    assert (tmp_path / 'out' / 'labels' / 'b.jpg.png').is_file()
     done = run_tool('infer.py', *model_files, photos / 'b.jpg', '-o', tmp_path / 'out', '--device', 'cpu',
                     succeeds=False)
-    assert 'b.png: there already' in error_of(done) and error_of(done).endswith('--overwrite')
+    assert 'b.jpg.png: there already' in error_of(done) and error_of(done).endswith('--overwrite')
 
 
 @pytest.mark.slow

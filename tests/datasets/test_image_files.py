@@ -1,4 +1,5 @@
 """Image files: what is read, what is decoded, what shows damage."""
+import os
 import re
 
 import numpy as np
@@ -15,6 +16,28 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         with pytest.raises(DataError) as error:
             read_file(str(path))
         assert str(error.value).startswith(f'{path}: {problem}; ')
+
+
+def test_only_regular_files_are_read(tmp_path):
+    """A pipe waits for ever, a device may never end."""
+    os.mkfifo(tmp_path / 'pipe.png')
+    (tmp_path / 'linked.png').symlink_to(tmp_path / 'pipe.png')
+    (tmp_path / 'endless.png').symlink_to('/dev/zero')
+    (tmp_path / 'dead.png').symlink_to('nowhere')
+    (tmp_path / 'circle.png').symlink_to('circle.png')
+    with open(tmp_path / 'large.png', 'wb') as file:
+        file.truncate(10**12)
+    for name, problem in (('pipe.png', 'this is a pipe'), ('linked.png', 'this is a pipe'),
+                          ('endless.png', 'this is a device'), ('dead.png', 'a link to nowhere, which is not there'),
+                          ('circle.png', 'cannot be read (OSError'),
+                          ('large.png', 'too large for an image: 1,000,000,000,000 bytes')):
+        for backend in (None, dict(backend='local')):
+            with pytest.raises(DataError) as error:
+                read_file(str(tmp_path / name), backend)
+            assert str(error.value).startswith(f'{tmp_path / name}: {problem}')
+    for wrong in (None, 3.5):
+        with pytest.raises(DataError, match='cannot be read'):
+            read_file(wrong)
 
 
 def test_whatever_a_decoder_raises_is_one_error(good, monkeypatch):

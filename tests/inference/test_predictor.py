@@ -1,6 +1,7 @@
 """Predictor: images of every kind, in order, in batches, with errors that name the image; from several threads too."""
 import copy
 import io
+import os
 import re
 import threading
 import time
@@ -260,6 +261,23 @@ def test_every_bad_image_is_named_and_the_rest_is_segmented(predictor, tmp_path)
         with pytest.raises(InputError):
             predictor(case if not isinstance(case, list) else [case])
     assert len(bad) >= 45
+
+
+def test_strange_paths_in_a_stream(predictor, tmp_path, monkeypatch):
+    """The error stands in its place, and what follows is segmented."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo('pipe.png')
+    Path('endless.png').symlink_to('/dev/zero')
+    Path('~root.png').write_bytes(encoded(picture()))
+    Path('~').write_bytes(encoded(picture()))
+    bad = ['~a.jpg', '~a\0.jpg', '~nobody/x/b.jpg', '~\udcff.jpg', 'pipe.png', 'endless.png', '~/none.jpg', 'x' * 300,
+           Path('~a.jpg'), '/dev/zero', '/proc/self/mem', '.']
+    good = ['~root.png', Path('~'), picture()]
+    results = list(predictor(iter([image for name in bad for image in (name, *good)]), on_error='return'))
+    for number, name in enumerate(bad):
+        error, *rest = results[4 * number:4 * number + 4]
+        assert isinstance(error, InputError) and Path(name).name in str(error), (name, error)
+        assert all(isinstance(result, Prediction) for result in rest)
 
 
 def test_results_before_an_error_come_out(predictor):

@@ -32,7 +32,7 @@ def test_train_resume_test_and_infer(data, tmp_path):
 
     photo = data / 'images' / 'validation' / 'ADE_val_00000001.jpg'
     run_tool('infer.py', CONFIG, checkpoint, photo, '-o', tmp_path / 'out', '--device', 'cpu', threads=2)
-    label = np.asarray(Image.open(tmp_path / 'out' / 'labels' / 'ADE_val_00000001.png'))
+    label = np.asarray(Image.open(tmp_path / 'out' / 'labels' / 'ADE_val_00000001.jpg.png'))
     assert label.shape == (512, 683) and label.dtype == np.uint8 and label.max() < 150
     model = init_model(Config.fromfile(CONFIG), str(checkpoint), device='cpu')
     prediction = inference_model(model, str(photo)).pred_sem_seg.data[0].numpy()

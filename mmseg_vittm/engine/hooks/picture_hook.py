@@ -10,8 +10,10 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from PIL import Image
 
+from ...outputs import whole_file
 from ...visualization.pictures import add_legend, colourise, enlarge, panels
 from ..earlier_run import PICTURES, make_way
+from .image_names import ImageNames
 
 TITLES = ('input', 'truth', 'prediction')
 
@@ -44,13 +46,15 @@ class PictureHook(Hook):
     Args:
         num_val: Images of each validation in the picture `work_dir/pictures/iter_N.png`; 0 for none. Unlabelled
             pixels are black in truth and prediction.
-        show_dir: Folder for a picture of every image tested; None for none.
+        show_dir: Folder for a picture of every image tested, named as `datasets.picture_names.name_pictures` says;
+            those of an earlier test are replaced. None for none.
     """
 
     def __init__(self, num_val: int = 0, show_dir: str | None = None):
         self.num_val = num_val
         self.show_dir = show_dir
         self._rows: list[list[np.ndarray]] = []
+        self._names = ImageNames()
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                        outputs: Sequence | None = None) -> None:
@@ -68,13 +72,18 @@ class PictureHook(Hook):
             runner.logger.info(f'Pictures of {len(self._rows)} validation images: {path}')
         self._rows = []
 
+    def before_test(self, runner: Runner) -> None:
+        """Finds out what to call the images."""
+        if self.show_dir is not None:
+            self._names = ImageNames(runner.test_dataloader.dataset)
+
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence | None = None) -> None:
         """Writes one picture per image, named after it."""
         if self.show_dir is None:
             return
         for data_sample in outputs:
-            path = Path(self.show_dir) / f'{Path(data_sample.img_path).stem}.png'
+            path = Path(self.show_dir) / self._names[data_sample.img_path]
             _write(path, [comparison(data_sample, **self._meta(runner.test_dataloader))])
 
     @staticmethod
@@ -83,6 +92,7 @@ class PictureHook(Hook):
 
 
 def _write(path: Path, rows: list[list[np.ndarray]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     titles = TITLES if len(rows[0]) == len(TITLES) else (TITLES[0], TITLES[-1])
-    Image.fromarray(panels(rows, titles)).save(path)
+    picture = Image.fromarray(panels(rows, titles))
+    with whole_file(path) as partial:
+        picture.save(partial)

@@ -1,0 +1,49 @@
+"""LabelHook: every prediction of a test as a PNG of labels."""
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from PIL import Image
+
+from ...outputs import whole_file
+from .image_names import ImageNames
+
+
+@HOOKS.register_module()
+class LabelHook(Hook):
+    """Writes the prediction of every image tested as a PNG of labels, as the data set's own label files number them.
+
+    That is 0 for the first class, or 1 where the data set has `reduce_zero_label=True`, as in MMSegmentation's
+    `IoUMetric(output_dir=...)`, which names files so that those of subfolders overwrite each other. Labels above 255
+    make PNGs of 16 bits. For names see `datasets.picture_names.name_pictures`. Of several processes each writes its own
+    images.
+
+    Args:
+        out: Folder for the files; those of an earlier test are replaced.
+    """
+
+    def __init__(self, out: str):
+        self.out = Path(out)
+        self._names = ImageNames()
+
+    def before_test(self, runner: Runner) -> None:
+        """Finds out what to call the images."""
+        self._names = ImageNames(runner.test_dataloader.dataset)
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                        outputs: Sequence | None = None) -> None:
+        """Writes one file per image.
+
+        Raises:
+            OutputError: It cannot be written; nothing of it is left.
+        """
+        classes = len(runner.test_dataloader.dataset.metainfo.get('classes') or ())
+        for data_sample in outputs:
+            first = int(bool(data_sample.get('reduce_zero_label', False)))
+            labels = data_sample.pred_sem_seg.data.squeeze(0).cpu().numpy()
+            kind = np.uint8 if max(classes - 1, int(labels.max(initial=0))) + first <= 255 else np.uint16
+            with whole_file(self.out / self._names[data_sample.img_path]) as partial:
+                Image.fromarray((labels.astype(np.int64) + first).astype(kind)).save(partial)
