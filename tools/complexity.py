@@ -52,7 +52,7 @@ def parse_args() -> argparse.Namespace:
 
 def count_config(args: argparse.Namespace, console: Console) -> list[dict]:
     """Counts a config, prints its tables and returns its records."""
-    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, 'measure')
     if 'model' not in cfg:
         raise InputError(f'{args.config}: has no model; give a whole config, not one of its parts')
     size = tuple(args.size) if args.size else Crops(cfg, 1).size

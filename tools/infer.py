@@ -7,6 +7,7 @@ import mmseg_vittm
 from mmseg_vittm.commands.configs import load_config
 from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, run
 from mmseg_vittm.commands.segment_files import segment_files
+from mmseg_vittm.commands.trial import try_to_build
 from mmseg_vittm.inference.fast import optimize_if_possible
 from mmseg_vittm.weights.whole_model import load_model
 
@@ -35,7 +36,9 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
-    model = load_model(load_config(args.config), args.checkpoint, args.device, args.allow_partial)
+    cfg = load_config(args.config, job='infer')
+    try_to_build(cfg, 'infer')
+    model = load_model(cfg, args.checkpoint, args.device, args.allow_partial)
     optimize_if_possible(model, args.dtype, args.compile)
     segment_files(model, args.input, args.out, args.opacity, args.overwrite, args.keep_going)
 

@@ -8,6 +8,7 @@ from ..engine.amp import use_amp
 from ..engine.runner import WHERE_TO_RESUME
 from ..errors import InputError
 from .configs import check_data
+from .trial import try_to_build
 
 
 def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str | None = None, amp: bool = False,
@@ -22,7 +23,7 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
         resume: See `StrictRunner`. False leaves it to the config.
 
     Raises:
-        InputError: Data is missing, or there is nothing to resume from.
+        InputError: Data is missing, there is nothing to resume from, or a part of the config cannot be built.
     """
     check_data(cfg, ('train_dataloader', *['val_dataloader'] * bool(cfg.get('val_cfg'))))
     set_work_dir(cfg, work_dir)
@@ -38,6 +39,7 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
     if not cfg.get('resume') and load_from is not None and Path(load_from).parent.resolve() == folder.resolve():
         raise InputError(f'{load_from}: the checkpoints in {folder} are moved to a subfolder by a run that begins '
                          'there; give another work_dir=DIR, or resume=True to go on with the earlier run')
+    try_to_build(cfg, 'train')
 
 
 def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtype: str = 'fp32', compile: bool = False,
@@ -55,7 +57,7 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
         show_dir: Folder for a picture of every image, or None.
 
     Raises:
-        InputError: Data is missing, or the config has no test-time augmentation.
+        InputError: Data is missing, the config has no test-time augmentation, or a part of it cannot be built.
     """
     check_data(cfg, ('test_dataloader',))
     set_work_dir(cfg, work_dir)
@@ -75,6 +77,7 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
             dataset.pipeline = cfg.tta_pipeline
         cfg.tta_model.module = cfg.model
         cfg.model = cfg.tta_model
+    try_to_build(cfg, 'test')
 
 
 def set_work_dir(cfg: Config, work_dir: str | None = None) -> None:

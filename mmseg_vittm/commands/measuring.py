@@ -91,7 +91,7 @@ def make_subjects(args: argparse.Namespace, kind: type[Subject] = Subject, batch
     ways = ways_to_run(args.segmentor, settings)
     subjects = []
     for path, checkpoint in zip(args.configs, _checkpoints(args), strict=True):
-        cfg = load_config(path, args.cfg_options, args.data_root)
+        cfg = load_config(path, args.cfg_options, args.data_root, 'measure')
         if settings.real:
             check_data(cfg, ('test_dataloader', ))
         for segmentor, way in ways:
