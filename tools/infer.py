@@ -5,7 +5,7 @@ import torch
 
 import mmseg_vittm
 from mmseg_vittm.commands.configs import load_config
-from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, run
+from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, check_device, run
 from mmseg_vittm.commands.segment_files import segment_files
 from mmseg_vittm.commands.trial import try_to_build
 from mmseg_vittm.inference.fast import optimize_if_possible
@@ -36,6 +36,7 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
+    check_device(args.device)
     cfg = load_config(args.config, job='infer')
     try_to_build(cfg, 'infer')
     model = load_model(cfg, args.checkpoint, args.device, args.allow_partial)

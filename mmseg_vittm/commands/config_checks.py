@@ -1,4 +1,6 @@
 """Configs looked at before anything is built: sections that are missing, classes that do not exist, wrong arguments."""
+import logging
+import multiprocessing
 import numbers
 import re
 from collections.abc import Iterator
@@ -9,7 +11,16 @@ from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.runner import Runner
 
 from ..errors import InputError, shown
-from .config_classes import Accepts, accepts, did_you_mean, find_class, registered_names, registry_of
+from .config_classes import (
+    Accepts,
+    accepts,
+    did_you_mean,
+    find_class,
+    kind_of_value,
+    registered_names,
+    registry_of,
+    takes_kinds,
+)
 from .config_sections import SECTIONS, TRANSFORM, Built, Keys, items_of, kind_of, part_of
 
 SPLITS = {split: tuple(f'{split}_{part}' for part in parts) for split, parts in dict(
@@ -35,8 +46,22 @@ WHOLE = {
     r'total_batch_size': (1, 1 << 24),
     r'randomness\.seed': (0, (1 << 32) - 1),  # NumPy's
     r'train_cfg\.(max_iters|max_epochs|val_interval)': (1, 1 << 62),
+    r'model\.(\w+\.)*num_classes': (1, 1 << 16),
+    r'env_cfg\.mp_cfg\.opencv_num_threads': (0, 1024),
+    r'log_processor\.window_size': (1, 1 << 31),
+    r'env_cfg\.resource_limit': (1, 1 << 31),
+    r'(train|val|test)_dataloader\.num_batch_per_epoch': (1, 1 << 31),
 }
+NAMES_OF_KINDS = dict(number='a number', text='a text', other='a list or dict')
+TEXTS = ('work_dir', 'experiment_name')
+PATHS = ('ann_file', 'data_root', 'img_suffix', 'out_dir', 'seg_map_suffix')
 OPTIONAL = ('total_batch_size', 'randomness.seed')
+CHOICES = {
+    'log_level': (*logging.getLevelNamesMapping(), *range(0, 51, 10)),
+    'resume': (True, False, 'auto', None),
+    'sync_bn': ('torch', 'mmcv', None),
+    'env_cfg.mp_cfg.mp_start_method': multiprocessing.get_all_start_methods(),
+}
 
 
 def check_config(cfg: Config, job: str) -> None:
@@ -75,6 +100,11 @@ def check_sections(cfg: Config, sections: tuple[str, ...]) -> None:
         if value is None:
             continue
         kind = SECTIONS.get(name)
+        if name in TEXTS and (not isinstance(value, str) or name == 'experiment_name' and '/' in value):
+            raise InputError(f'{_file(cfg)}: {name} must be a text{" without /" * (name != TEXTS[0])}, got '
+                             f'{_value(value)}')
+        if name == 'compile' and not isinstance(value, (bool, dict)):
+            raise InputError(f'{_file(cfg)}: compile must be True, False or a dict, got {_value(value)}')
         if isinstance(kind, (Built, Keys)) and isinstance(value, (str, numbers.Number)):
             raise InputError(f'{_file(cfg)}: {name} must be a dict{" with a type" * isinstance(kind, Built)}, got '
                              f'{_value(value)}')
@@ -106,12 +136,14 @@ def problems(node: Any, kind: Any, path: str, scope: str) -> Iterator[tuple[str,
         yield from _problems_of_class(node, kind, path, scope)
     elif isinstance(kind, Keys):
         for name, _ in items_of(node):
-            if part_of(kind, name) is False:
+            if part_of(kind, str(name)) is False:
                 yield path, f'has no {shown(name)}; {did_you_mean(str(name), kind.names)}'
     for name, value in items_of(node):
-        part = part_of(kind, name)
+        part = part_of(kind, str(name))
         if part is TRANSFORM and kind is TRANSFORM and not _hands_on_transforms(class_of(node, kind, scope)):
             continue
+        if part and isinstance(value, (str, numbers.Number)):
+            yield f'{path}.{name}', f'must be a dict{" with a type" * isinstance(part, Built)}, got {_value(value)}'
         if part and isinstance(value, (dict, list, tuple)):
             yield from problems(value, part, f'{path}.{name}', scope)
 
@@ -148,7 +180,7 @@ def _problems_of_class(node: dict, kind: Built, path: str, scope: str) -> Iterat
     target = class_of(node, kind, scope)
     if target is None:
         if not isinstance(name, str):
-            yield path, f"type must be a name, got {_value(name)}"
+            yield path, f'type must be a name, got {_value(name)}'
             return
         registry = registry_of(kind.registry, node.get('_scope_') or scope)
         found = did_you_mean(name.split('.')[-1], registered_names(registry))
@@ -165,6 +197,13 @@ def _problems_of_class(node: dict, kind: Built, path: str, scope: str) -> Iterat
     if not taken.open and not taken.ignores:
         for key in sorted(map(str, keys - taken.names)):
             yield path, f'{label} takes no {shown(key)}; {did_you_mean(key, taken.names - kind.given)}'
+    kinds = takes_kinds(target)
+    for key, value in items_of(node):
+        wanted, given = kinds.get(key), kind_of_value(value)
+        # Annotations are not kept to where they say text alone: of 'dynamic' or a number, for one.
+        if wanted and given != 'other' and given not in wanted and (wanted != {'text'} or key in PATHS):
+            wish = ' or '.join(NAMES_OF_KINDS[one] for one in sorted(wanted))
+            yield f'{path}.{key}', f'must be {wish} for {label}, got {_value(value)}'
     missing = [one for one in taken.required if one not in keys | kind.given | kind.more]
     if missing and not node.get('convert_to_iter_based'):
         yield path, f'{label} needs {", ".join(missing)}; give it a value'
@@ -176,15 +215,23 @@ def _check_values(cfg: Config, node: Any, path: str) -> None:
         for name, value in items_of(node):
             _check_values(cfg, value, f'{path}.{name}')
         return
-    if isinstance(node, (list, tuple)) and path.split('.')[-1] not in SIZES:
+    if isinstance(node, (list, tuple)) and path.split('.')[-1] not in (*SIZES, 'size', 'scale'):
         for number, value in enumerate(node):
             _check_values(cfg, value, f'{path}.{number}')
         return
+    if path in CHOICES and not any(type(node) is type(one) and node == one for one in CHOICES[path]):
+        choices = ', '.join(map(str, CHOICES[path]))
+        raise InputError(f'{_file(cfg)}: {path} must be one of {choices}, got {_value(node)}')
+    if path.split('.')[-1] in ('size', 'scale') and 'backbone' not in path:
+        sides = node if isinstance(node, (list, tuple)) else [node]
+        # (-1, 512) is 512 for the shorter side
+        if all(isinstance(side, numbers.Real) for side in sides) and sides and (max(sides) <= 0 or 0 in sides):
+            raise InputError(f'{_file(cfg)}: {path} must be above 0, got {_value(node)}')
     for pattern, (least, most) in WHOLE.items():
-        if re.fullmatch(pattern, path) and not (node is None and path in OPTIONAL):
-            if not isinstance(node, int) or isinstance(node, bool) or not least <= node <= most:
-                raise InputError(f'{_file(cfg)}: {path} must be a whole number from {least} to {most}, got '
-                                 f'{_value(node)}')
+        if not re.fullmatch(pattern, path) or node is None and path in OPTIONAL:
+            continue
+        if not isinstance(node, int) or isinstance(node, bool) or not least <= node <= most:
+            raise InputError(f'{_file(cfg)}: {path} must be a whole number from {least} to {most}, got {_value(node)}')
     if path.split('.')[-1] in SIZES and node is not None:
         sides = node if isinstance(node, (list, tuple)) else [node]
         if not all(isinstance(side, numbers.Real) and 0 < side <= LARGEST_SIZE for side in sides) or not sides:

@@ -1,16 +1,21 @@
 """The classes that a config names: found in their registries, and asked which arguments they take."""
 import ast
+import collections.abc
 import contextlib
 import difflib
 import functools
 import importlib
 import inspect
+import numbers
 import re
 import textwrap
+import types
+import typing
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import mmengine.registry
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 from mmengine.utils import ManagerMixin
 
@@ -79,7 +84,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     return f'it takes {", ".join(names)}' if 0 < len(names) <= 40 else 'correct its name'
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def accepts(target: Callable) -> Accepts:
     """Returns which arguments a class or function takes, those that it hands on to its base classes too."""
     if not inspect.isclass(target):
@@ -110,7 +115,45 @@ def accepts(target: Callable) -> Accepts:
     return Accepts(frozenset(names), tuple(required), open=True)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
+def takes_kinds(target: Callable) -> dict[str, frozenset[str]]:
+    """Returns which of `'number'`, `'text'` and `'other'` the arguments of a class may be, as far as it says so."""
+    found = {}
+    for owner in target.__mro__ if inspect.isclass(target) else (target, ):
+        init = vars(owner).get('__init__') if inspect.isclass(owner) else owner
+        if init is None or owner is object:
+            continue
+        try:
+            hints = typing.get_type_hints(init)
+        except Exception:  # it evaluates annotations, whose names need not be there
+            continue
+        for name, hint in hints.items():
+            kinds = _kinds(hint)
+            if kinds is not None:
+                found.setdefault(name, kinds)
+    return found
+
+
+def _kinds(hint: Any) -> frozenset[str] | None:
+    """Returns the kinds of an annotation; None where it says too little."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        parts = [_kinds(part) for part in typing.get_args(hint) if part is not type(None)]
+        return None if None in parts else frozenset().union(*parts)
+    origin = typing.get_origin(hint) or hint
+    if origin in (int, float, bool):
+        return frozenset(['number'])
+    if origin is str:
+        return frozenset(['text'])
+    known = (dict, list, tuple, set, collections.abc.Sequence, collections.abc.Mapping, ConfigDict, Config)
+    return frozenset(['other']) if origin in known else None
+
+
+def kind_of_value(value: Any) -> str:
+    """Returns which of `'number'`, `'text'` and `'other'` a value is."""
+    return 'number' if isinstance(value, numbers.Number) else 'text' if isinstance(value, str) else 'other'
+
+
+@functools.cache
 def words_of(target: Callable) -> frozenset[str]:
     """Returns the words in the files of a class and its bases: what it reads out of a dict by name is among them."""
     words = set()

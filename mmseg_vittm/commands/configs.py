@@ -69,8 +69,8 @@ def _read(path: str) -> Config:
         raise InputError(f'{path}: cannot be read as a config: it, or one of its _base_, has itself as _base_, or is '
                          'nested too deep; correct _base_') from error
     except (Exception, SystemExit) as error:  # mmengine runs the file: it may raise anything
-        raise InputError(f'{path}: cannot be read as a config ({_where(error, path)}{one_line(error)}); correct the file'
-                         ) from error
+        reason = f'{_where(error, path)}{one_line(error)}'
+        raise InputError(f'{path}: cannot be read as a config ({reason}); correct the file') from error
     return cfg
 
 

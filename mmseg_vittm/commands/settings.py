@@ -44,12 +44,11 @@ def change_settings(cfg: Config, settings: dict[str, Any]) -> None:
             every.update({'.'.join(filter(None, (place, rest))): value
                           for place in _made_of(cfg, section, rest, file)})
     before = cfg.copy()
-    for name, value in every.items():
-        try:
-            cfg.merge_from_dict({name: value})
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f'{file}: has no place for the setting {shown(f"{name}={value}")} ({one_line(error)})'
-                             ) from error
+    try:
+        cfg.merge_from_dict(every)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        said = shown(', '.join(f'{name}={value}' for name, value in settings.items()))
+        raise InputError(f'{file}: has no place for the settings {said} ({one_line(error)})') from error
     for name, value in every.items():
         for one in _flat(name, value):
             _check_known(before, cfg, one, file, scope)
@@ -235,6 +234,8 @@ def _known_keys(node: dict, kind: Any, reader: tuple | None, path: list[str], sc
         return _Known()
     words = words_of(reader[0])
     label = getattr(reader[0], '__name__', '')
+    if key == 'metainfo':
+        return _Known(('classes', 'palette'), words)
     if key == 'data_prefix':
         return _Known(('img_path', 'seg_map_path'), words, True, label)
     if section in ('model', 'tta_model') and key in ('train_cfg', 'test_cfg'):

@@ -17,15 +17,18 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.model import BaseTTAModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmseg.evaluation import IoUMetric
+from mmseg.models import EncoderDecoder
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from ..datasets.checked_dataset import check_skip_options
 from ..datasets.listing import SKIP_OPTIONS, datasets_of
-from ..errors import CheckpointError, InputError, OutputError, one_line
+from ..errors import CheckpointError, InputError, OutputError, one_line, shown
 from .config_checks import SPLITS
 from .config_sections import items_of
 
@@ -52,12 +55,14 @@ def try_to_build(cfg: Config, job: str) -> None:
         with _named(cfg, 'model'):
             model = build_on_meta(lambda: mmengine.registry.MODELS.build(copy.deepcopy(cfg.model)))
         _check_memory(cfg, model)
+        _check_test_mode(cfg, model)
         if job == 'infer':
             _try_each(cfg, 'test_pipeline', mmengine.registry.TRANSFORMS)
             return
         if job == 'train':
             _try_optimizer(cfg, model)
-            _check_load_from(cfg)
+            _check_start(cfg)
+        _try_hooks(cfg)
         splits = [split for split in (('train', 'val') if job == 'train' else ('test', ))
                   if all(cfg.get(name) is not None for name in SPLITS[split])]
         for split in splits:
@@ -145,13 +150,59 @@ def _check_memory(cfg: Config, model: nn.Module) -> None:
                          f'has {there / 2**30:,.0f}; give it smaller sizes')
 
 
-def _check_load_from(cfg: Config) -> None:
-    """Checks that the file of weights to begin with is there.
+def _check_test_mode(cfg: Config, model: nn.Module) -> None:
+    """Checks `test_cfg` of MMSegmentation's segmentors and ours, which they read when the first image comes.
 
     Raises:
-        InputError: It is not.
+        InputError: It says no known mode, or lacks the window of `'slide'`.
+    """
+    while isinstance(model, BaseTTAModel):
+        model = model.module
+    inference = getattr(type(model), 'inference', None)
+    if not isinstance(model, EncoderDecoder) or inference is not EncoderDecoder.inference and not getattr(
+            inference, '__module__', '').startswith('mmseg_vittm.'):
+        return
+    mode = model.test_cfg.get('mode', 'whole') if isinstance(model.test_cfg, dict) else None
+    if mode not in ('slide', 'whole'):
+        raise InputError(f"{cfg.filename}: model.test_cfg must be a dict with mode='slide' or 'whole', got "
+                         f'{shown(repr(model.test_cfg))}')
+    window = [model.test_cfg.get(name) for name in ('crop_size', 'stride')]
+    if mode == 'slide' and not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in window):
+        raise InputError(f"{cfg.filename}: model.test_cfg with mode='slide' needs crop_size=(H, W) and stride=(H, W), "
+                         f'got {shown(repr(window))}')
+
+
+def _try_hooks(cfg: Config) -> None:
+    """Builds the hooks that are not a user's own, but those that ask for what the Runner makes."""
+    hooks = [(f'default_hooks.{name}', one) for name, one in items_of(cfg.get('default_hooks') or {})]
+    custom = cfg.get('custom_hooks') or []
+    hooks += [(f'custom_hooks.{number}', one) for number, one in enumerate(custom)]
+    for place, one in hooks:
+        if not isinstance(one, dict):
+            continue
+        target = mmengine.registry.HOOKS.get(one['type']) if isinstance(one.get('type'), str) else one.get('type')
+        if getattr(target, '__module__', '').split('.')[0] not in LIBRARIES:
+            continue
+        own = {name: value for name, value in items_of(one) if name != 'priority'}
+        with _named(cfg, place):
+            try:
+                mmengine.registry.HOOKS.build(ConfigDict(own))
+            except RuntimeError as error:
+                if 'get_instance' in str(error):  # ManagerMixin: of what the Runner has yet to make
+                    continue
+                raise
+
+
+def _check_start(cfg: Config) -> None:
+    """Checks what training only reads once its logs have begun: the file of weights to begin with, `auto_scale_lr`.
+
+    Raises:
+        InputError: It is not there, or lacks a value.
     """
     path = cfg.get('load_from')
+    scaled = cfg.get('auto_scale_lr') or {}
+    if scaled.get('enable') and not isinstance(scaled.get('base_batch_size'), int):
+        raise InputError(f'{cfg.filename}: auto_scale_lr needs base_batch_size, a whole number')
     if path is not None and not isinstance(path, (str, Path)):
         raise InputError(f'{cfg.filename}: load_from must be a path, got {path!r}')
     if path is not None and '://' not in str(path) and not Path(path).is_file():
@@ -170,6 +221,11 @@ def _try_each(cfg: Config, section: str, registry: mmengine.registry.Registry, n
 def _try_optimizer(cfg: Config, model: nn.Module) -> None:
     """Builds the optimizer and its schedules for a model."""
     settings = copy.deepcopy(cfg.optim_wrapper)
+    clip = settings.get('clip_grad') or {}
+    for name in ('max_norm', 'clip_value', 'norm_type'):
+        if isinstance(clip, dict) and name in clip and not isinstance(clip[name], (int, float)):
+            raise InputError(f'{cfg.filename}: optim_wrapper.clip_grad.{name} must be a number, got '
+                             f'{shown(repr(clip[name]))}')
     if settings.get('optimizer') is None and 'constructor' not in settings:
         raise InputError(f'{cfg.filename}: optim_wrapper has no optimizer; give it one')
     with _named(cfg, 'optim_wrapper'):
@@ -188,9 +244,14 @@ def _try_optimizer(cfg: Config, model: nn.Module) -> None:
 def _try_data(cfg: Config, section: str) -> None:
     """Builds the datasets of a dataloader without reading files, their pipelines, and the rest of the dataloader."""
     loader = copy.deepcopy(cfg[section])
+    if not isinstance(loader.get('dataset'), dict):
+        raise InputError(f'{cfg.filename}: {section} has no dataset; give it one')
     for dataset in datasets_of(loader.get('dataset') or {}):
         _try_each(cfg, f'{section}.dataset.pipeline', mmengine.registry.TRANSFORMS, dataset.get('pipeline') or [])
         own = {name: value for name, value in items_of(dataset) if name not in SKIP_OPTIONS}
+        options = {name: dataset[name] for name in SKIP_OPTIONS if name in dataset}
+        if options:
+            check_skip_options(**options)
         own.update(pipeline=[], lazy_init=True)
         target = mmengine.registry.DATASETS.get(own['type']) if isinstance(own['type'], str) else own['type']
         if isinstance(target, type) and issubclass(target, BaseDataset):
