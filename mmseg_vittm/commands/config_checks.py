@@ -174,6 +174,9 @@ def arguments_of(target: Any, node: dict, scope: str) -> Accepts:
 
 def _problems_of_class(node: dict, kind: Built, path: str, scope: str) -> Iterator[tuple[str, str]]:
     name = node.get('type', kind.default)
+    if name is None and node and all(str(key).isdigit() for key, _ in items_of(node)):
+        yield path, 'the config has no such list whose elements could be set'
+        return
     if name is None:
         yield path, "has no type; give it, as in dict(type='NAME')"
         return

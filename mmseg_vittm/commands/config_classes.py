@@ -144,8 +144,12 @@ def _kinds(hint: Any) -> frozenset[str] | None:
         return frozenset(['number'])
     if origin is str:
         return frozenset(['text'])
-    known = (dict, list, tuple, set, collections.abc.Sequence, collections.abc.Mapping, ConfigDict, Config)
-    return frozenset(['other']) if origin in known else None
+    if origin in (dict, collections.abc.Mapping, ConfigDict, Config):
+        return frozenset(['other'])
+    if origin in (list, tuple, set, collections.abc.Sequence):  # of texts, one alone often does
+        parts = {_kinds(part) for part in typing.get_args(hint) if part is not Ellipsis}
+        return frozenset(['other']) if parts and parts <= {frozenset(['number']), frozenset(['other'])} else None
+    return None
 
 
 def kind_of_value(value: Any) -> str:

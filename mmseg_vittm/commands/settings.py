@@ -55,7 +55,8 @@ def change_settings(cfg: Config, settings: dict[str, Any]) -> None:
     check_sections(cfg, tuple(dict.fromkeys(name.split('.')[0] for name in every if _is_read(name.split('.')[0]))))
     if 'total_batch_size' in settings:
         if not isinstance(cfg.get('train_dataloader'), dict):
-            raise InputError(f'{file}: has no train_dataloader, which total_batch_size is for')
+            raise InputError(f'{file}: has no place for the settings total_batch_size={cfg.total_batch_size}: it has no '
+                             'train_dataloader')
         if cfg.total_batch_size is not None:
             cfg.train_dataloader.batch_size = cfg.total_batch_size
     if 'data_preprocessor' in {name.split('.')[0] for name in settings} and (cfg.get('model') or {}).get(
