@@ -53,6 +53,8 @@ WHOLE = {
     r'(train|val|test)_dataloader\.num_batch_per_epoch': (1, 1 << 31),
 }
 NAMES_OF_KINDS = dict(number='a number', text='a text', other='a list or dict')
+ALONE = ('model', 'data_preprocessor', 'tta_model', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'visualizer',
+         'log_processor', 'model_wrapper_cfg')
 TEXTS = ('work_dir', 'experiment_name')
 PATHS = ('ann_file', 'data_root', 'img_suffix', 'out_dir', 'seg_map_suffix')
 OPTIONAL = ('total_batch_size', 'randomness.seed')
@@ -85,7 +87,23 @@ def check_config(cfg: Config, job: str) -> None:
                 missing = [name for name in names if name not in there]
                 raise InputError(f'{_file(cfg)}: has {", ".join(there)}, but no {", ".join(missing)}; add what is '
                                  'missing, or set the others to None')
+    check_kinds(cfg)
     check_sections(cfg, sections)
+
+
+def check_kinds(cfg: Config) -> None:
+    """Checks that each section of a config is a dict, or a list of them, where it should be.
+
+    Raises:
+        InputError: One is not.
+    """
+    for name, kind in SECTIONS.items():
+        value, several = cfg.get(name), isinstance(kind, Built) and name not in ALONE
+        wish = f'a dict{" with a type" * isinstance(kind, Built)}'
+        right = (dict, list, tuple) if several else dict
+        if isinstance(kind, (Built, Keys)) and value is not None and not isinstance(value, right):
+            wish += ', or a list of them' * several
+            raise InputError(f'{_file(cfg)}: {name} must be {wish}, got {_value(value)}')
 
 
 def check_sections(cfg: Config, sections: tuple[str, ...]) -> None:
@@ -96,18 +114,14 @@ def check_sections(cfg: Config, sections: tuple[str, ...]) -> None:
     """
     scope = _scope(cfg)
     for name in sections:
-        value = cfg.get(name)
+        value, kind = cfg.get(name), SECTIONS.get(name)
         if value is None:
             continue
-        kind = SECTIONS.get(name)
         if name in TEXTS and (not isinstance(value, str) or name == 'experiment_name' and '/' in value):
             raise InputError(f'{_file(cfg)}: {name} must be a text{" without /" * (name != TEXTS[0])}, got '
                              f'{_value(value)}')
         if name == 'compile' and not isinstance(value, (bool, dict)):
             raise InputError(f'{_file(cfg)}: compile must be True, False or a dict, got {_value(value)}')
-        if isinstance(kind, (Built, Keys)) and isinstance(value, (str, numbers.Number)):
-            raise InputError(f'{_file(cfg)}: {name} must be a dict{" with a type" * isinstance(kind, Built)}, got '
-                             f'{_value(value)}')
         for path, problem in problems(value, kind, name, scope):
             raise InputError(f'{_file(cfg)}: {path}: {problem}')
         _check_values(cfg, value, name)
@@ -222,6 +236,8 @@ def _check_values(cfg: Config, node: Any, path: str) -> None:
         for number, value in enumerate(node):
             _check_values(cfg, value, f'{path}.{number}')
         return
+    if path.split('.')[-1] in PATHS and isinstance(node, numbers.Number):
+        raise InputError(f'{_file(cfg)}: {path} must be a text, got {_value(node)}')
     if path in CHOICES and not any(type(node) is type(one) and node == one for one in CHOICES[path]):
         choices = ', '.join(map(str, CHOICES[path]))
         raise InputError(f'{_file(cfg)}: {path} must be one of {choices}, got {_value(node)}')

@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 
 from ..errors import InputError, one_line, shown
-from .config_checks import arguments_of, check_sections, class_of
+from .config_checks import arguments_of, check_kinds, check_sections, class_of
 from .config_classes import did_you_mean, find_class, nearest, registry_of, words_of
 from .config_sections import SECTIONS, Built, Keys, items_of, kind_of, part_of
 
@@ -52,11 +52,12 @@ def change_settings(cfg: Config, settings: dict[str, Any]) -> None:
     for name, value in every.items():
         for one in _flat(name, value):
             _check_known(before, cfg, one, file, scope)
+    check_kinds(cfg)
     check_sections(cfg, tuple(dict.fromkeys(name.split('.')[0] for name in every if _is_read(name.split('.')[0]))))
     if 'total_batch_size' in settings:
         if not isinstance(cfg.get('train_dataloader'), dict):
-            raise InputError(f'{file}: has no place for the settings total_batch_size={cfg.total_batch_size}: it has no '
-                             'train_dataloader')
+            raise InputError(f'{file}: has no place for the settings total_batch_size={cfg.total_batch_size}: it has '
+                             'no train_dataloader')
         if cfg.total_batch_size is not None:
             cfg.train_dataloader.batch_size = cfg.total_batch_size
     if 'data_preprocessor' in {name.split('.')[0] for name in settings} and (cfg.get('model') or {}).get(
@@ -218,7 +219,7 @@ def _known_keys(node: dict, kind: Any, reader: tuple | None, path: list[str], sc
         if target is None:
             return _Known()  # check_sections says that
         taken = arguments_of(target, node, scope)
-        return _Known((taken.names | kind.more | {'type'}) - kind.given, (), not taken.open,
+        return _Known(taken.names | kind.more | {'type'}, (), not taken.open,
                       getattr(target, '__name__', str(target)))
     if isinstance(kind, Keys):
         return _Known(kind.names, (), kind.any is False)

@@ -30,6 +30,7 @@ from ..datasets.checked_dataset import check_skip_options
 from ..datasets.listing import SKIP_OPTIONS, datasets_of
 from ..errors import CheckpointError, InputError, OutputError, one_line, shown
 from .config_checks import SPLITS
+from .config_classes import find_class, registry_of
 from .config_sections import items_of
 
 # Whose classes fail because of what a config gives them; anyone else's own may have an error of their own.
@@ -180,7 +181,7 @@ def _try_hooks(cfg: Config) -> None:
     for place, one in hooks:
         if not isinstance(one, dict):
             continue
-        target = mmengine.registry.HOOKS.get(one['type']) if isinstance(one.get('type'), str) else one.get('type')
+        target = find_class(registry_of('HOOKS', cfg.get('default_scope') or 'mmseg'), one.get('type'))
         if getattr(target, '__module__', '').split('.')[0] not in LIBRARIES:
             continue
         own = {name: value for name, value in items_of(one) if name != 'priority'}
@@ -253,7 +254,7 @@ def _try_data(cfg: Config, section: str) -> None:
         if options:
             check_skip_options(**options)
         own.update(pipeline=[], lazy_init=True)
-        target = mmengine.registry.DATASETS.get(own['type']) if isinstance(own['type'], str) else own['type']
+        target = find_class(registry_of('DATASETS', cfg.get('default_scope') or 'mmseg'), own.get('type'))
         if isinstance(target, type) and issubclass(target, BaseDataset):
             with _named(cfg, f'{section}.dataset'):
                 mmengine.registry.DATASETS.build(ConfigDict(own))
