@@ -1,7 +1,6 @@
 """A config's parts built once to see whether they can be, before anything is written: nothing of them is kept."""
 import contextlib
 import copy
-import logging
 import os
 import random
 import sys
@@ -17,6 +16,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.logging import MMLogger
 from mmengine.model import BaseTTAModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import DefaultScope
@@ -106,14 +106,17 @@ def _nothing_drawn() -> Iterator[None]:
 @contextlib.contextmanager
 def _nothing_said() -> Iterator[None]:
     """Keeps back what is logged or warned of meanwhile: it comes again where the parts are built to be used."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    MMLogger.get_current_instance()  # is made where there is none
+    loggers = {logger: logger.disabled for logger in MMLogger._instance_dict.values()}
+    for logger in loggers:
+        logger.disabled = True  # not logging.disable, whose answers mmengine's loggers would remember
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
-        logging.disable(before)
+        for logger, disabled in loggers.items():
+            logger.disabled = disabled
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import DictAction
+from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS, MODELS
 from mmseg.models import EncoderDecoder
 from tiny_models import ROOT
@@ -30,7 +31,7 @@ IMPOSSIBLE = [
     ('model.backbone.arch=foo', 'arch must be one of'),
     ('model.backbone.read_write_head=foo', 'read_write_head must be one of'),
     ('model.backbone.frozen_layers=99', 'frozen_layers must be from -1'),
-    ('model.data_preprocessor.mean=[0,0]', 'should have 1 or 3 values'),
+    ('model.data_preprocessor.mean=[0,0]', 'values, to be compatible with RGB'),
     ('model.data_preprocessor.size=-3', 'model.data_preprocessor.size must be above 0'),
     ('model.test_cfg.mode=foo', "mode='slide' or 'whole'"),
     ('model.test_cfg.mode=slide', 'needs crop_size'),
@@ -93,7 +94,7 @@ def test_what_cannot_be_built_is_one_line_before_anything_is_written(text, said,
 
 @pytest.mark.parametrize('name', ['segmenter_vittm_b_ade20k.py', 'segmenter_vit_t_toy.py', 'peers/segnext_b_ade20k.py',
                                   'peers/segformer_b2_ade20k.py'])
-def test_a_trial_is_quick_and_leaves_the_random_numbers(name):
+def test_a_trial_is_quick_and_leaves_random_numbers_and_loggers(name, log_lines):
     cfg = load_config(str(ROOT / 'configs' / name))
     before, written = [torch.get_rng_state(), np.random.get_state()[1], random.getstate()], repr(cfg)
     begin = time.process_time()
@@ -102,6 +103,9 @@ def test_a_trial_is_quick_and_leaves_the_random_numbers(name):
     assert time.process_time() - begin < 10 and repr(cfg) == written
     assert torch.equal(before[0], torch.get_rng_state()) and (before[1] == np.random.get_state()[1]).all()
     assert before[2] == random.getstate()
+    assert not log_lines.of('INFO')
+    MMLogger.get_current_instance().info('after')
+    assert log_lines.of('INFO') == ['after']
 
 
 @pytest.mark.parametrize(('name', 'arguments'), [
