@@ -4,10 +4,18 @@ Messages name arguments as Python has them, `overwrite=True`; command lines tran
 """
 from typing import Any
 
+LONGEST = 400
+
 
 def one_line(error: BaseException) -> str:
-    """Returns an error's type and message in one line, such as `'ValueError: too short'`."""
-    return f'{type(error).__name__}: {" ".join(str(error).split())}'.removesuffix(': ')
+    """Returns an error's type and message in one line, such as `'ValueError: too short'`, at most some 400 characters.
+
+    Errors of other libraries hold whole lists and configs; what is wrong stands at their beginning or end.
+    """
+    text = ' '.join(str(error).split())
+    if len(text) > LONGEST:
+        text = f'{text[:LONGEST - 100]} ... {text[-95:]}'
+    return f'{type(error).__name__}: {text}'.removesuffix(': ')
 
 
 def shown(text: Any) -> str:

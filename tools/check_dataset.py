@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
-    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, 'data')
     dataloaders = [name for name in LOADERS if any(datasets_of(cfg.get(name) or {}))]
     if not dataloaders:
         raise InputError(f'{args.config}: no dataset in {", ".join(LOADERS)}; give a whole config')

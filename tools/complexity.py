@@ -5,6 +5,7 @@ from rich.console import Console
 
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.commands.configs import load_config
+from mmseg_vittm.commands.measuring import pixels, positive
 from mmseg_vittm.commands.options import add_config_options, run
 from mmseg_vittm.commands.progress import Reporter, open_console
 from mmseg_vittm.errors import InputError, one_line
@@ -24,14 +25,14 @@ def parse_args() -> argparse.Namespace:
         "for one input, or rebuilds the rows of the ViTTM paper's tables beside the paper's figures.")
     parser.add_argument('config', nargs='?', metavar='CONFIG', help='a config file of MMSegmentation')
     add_config_options(parser)
-    parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+    parser.add_argument('--size', type=pixels, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help="input in pixels (default: the config's crop)")
     parser.add_argument('--paper', choices=[*map(str, paper.TABLES), 'all'], metavar='TABLE',
                         help='1, 2, 3, 4, 8 or all: rebuild that table of the paper')
     parser.add_argument('--latency', action='store_true',
                         help="with --paper: measure the latency of a batch by the paper's protocol, the median over at "
                         'least 8 seconds per row')
-    parser.add_argument('--batch-size', type=int, help='with --latency (default: 256, as the paper)')
+    parser.add_argument('--batch-size', type=positive, help='with --latency (default: 256, as the paper)')
     parser.add_argument('--device', help='with --latency: cpu, cuda or cuda:N (default: the GPU if there is one)')
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
@@ -45,14 +46,12 @@ def parse_args() -> argparse.Namespace:
     if not args.latency and (args.batch_size or args.device):
         parser.error('--batch-size and --device go with --latency')
     args.batch_size = 256 if args.batch_size is None else args.batch_size
-    if args.batch_size < 1 or args.size and min(args.size) < 1:
-        parser.error('--batch-size and --size must be at least 1')
     return args
 
 
 def count_config(args: argparse.Namespace, console: Console) -> list[dict]:
     """Counts a config, prints its tables and returns its records."""
-    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, 'measure')
     if 'model' not in cfg:
         raise InputError(f'{args.config}: has no model; give a whole config, not one of its parts')
     size = tuple(args.size) if args.size else Crops(cfg, 1).size

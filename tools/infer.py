@@ -6,8 +6,9 @@ import torch
 import mmseg_vittm
 from mmseg_vittm.commands.configs import load_config
 from mmseg_vittm.commands.interrupts import clean_end
-from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, run
+from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, check_device, run
 from mmseg_vittm.commands.segment_files import plan_files, segment_planned
+from mmseg_vittm.commands.trial import try_to_build
 from mmseg_vittm.inference.fast import optimize_if_possible
 from mmseg_vittm.weights.whole_model import load_model
 
@@ -38,9 +39,12 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
+    check_device(args.device)
     plan = plan_files(args.input, args.out, args.opacity, args.overwrite, args.keep_going,
                       (args.config, args.checkpoint))
-    model = load_model(load_config(args.config), args.checkpoint, args.device, args.allow_partial)
+    cfg = load_config(args.config, job='infer')
+    try_to_build(cfg, 'infer')
+    model = load_model(cfg, args.checkpoint, args.device, args.allow_partial)
     optimize_if_possible(model, args.dtype, args.compile)
     with clean_end():
         segment_planned(model, plan)

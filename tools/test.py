@@ -42,7 +42,7 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
-    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, 'test')
     prepare_test(cfg, args.checkpoint, args.work_dir, args.dtype, args.compile, args.tta, args.out, args.show_dir,
                  args.overwrite)
     prepare_launch(cfg, args.launcher, args.local_rank)

@@ -46,7 +46,7 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
-    cfg = load_config(args.config, args.cfg_options, args.data_root)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, 'train')
     resume = dict(newest=True, auto=AUTO).get(args.resume, False)
     prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume)
     divide_batch(cfg, world_size(args.launcher))

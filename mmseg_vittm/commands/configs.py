@@ -1,47 +1,93 @@
 """Configs as the command lines see them: read, pointed at their data, checked before anything long starts."""
+import os
+import stat
+import traceback
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from ..datasets.listing import check_folders, datasets_of
 from ..errors import InputError, one_line
+from .config_checks import LOADERS, check_config
+from .config_sections import items_of
+from .settings import change_settings, misspelt_sections
 
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
-
-def load_config(path: str, cfg_options: dict | None = None, data_root: str | None = None) -> Config:
-    """Reads a config, changes settings in it, then points every dataset in it at its data.
+def load_config(path: str, cfg_options: dict | None = None, data_root: str | None = None,
+                job: str | None = None) -> Config:
+    """Reads a config, changes settings in it, points every dataset in it at its data, and checks it for a job.
 
     Args:
         path: The config file.
-        cfg_options: Settings to change, such as `{'train_cfg.max_iters': 1000}`. `total_batch_size` is the batch of
-            `train_dataloader` too.
+        cfg_options: Settings to change, such as `{'train_cfg.max_iters': 1000}`; see `change_settings`.
         data_root: See `set_data_root`.
+        job: What the config is for; see `check_config`. None checks the settings alone.
 
     Raises:
-        InputError: There is no such config, it cannot be read or imports what is not installed, it has no place for a
-            setting, or no dataset for a data root.
+        InputError: There is no such config, it cannot be read or imports what is not installed, it or what it
+            configures does not know a setting, it has no dataset for a data root, or lacks what the job needs.
     """
-    if not Path(path).is_file():
-        raise InputError(f'{path}: no such config file; those of this project are in configs/')
-    try:
-        cfg = Config.fromfile(path)
-    except ImportError as error:  # of its custom_imports
-        reason = one_line(error.__cause__ or error)  # mmengine's own goes on with sys.path
-        raise InputError(f'{path}: the config imports what is not installed ({reason})') from error
-    except Exception as error:  # mmengine runs the file: it may raise anything
-        raise InputError(f'{path}: cannot be read as a config ({one_line(error)})') from error
+    cfg = _read(path)
+    cfg.default_scope = cfg.get('default_scope') or 'mmseg'  # mmengine's own default has none of these models
+    for sentence in misspelt_sections(cfg):
+        MMLogger.get_current_instance().warning(sentence)
     if cfg_options:
-        try:
-            cfg.merge_from_dict(cfg_options)
-            if 'total_batch_size' in cfg_options:
-                cfg.train_dataloader.batch_size = cfg.total_batch_size
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            settings = ', '.join(f'{name}={value}' for name, value in cfg_options.items())
-            raise InputError(f'{path}: has no place for the settings {settings} ({one_line(error)})') from error
+        change_settings(cfg, cfg_options)
+    if job is not None:
+        check_config(cfg, job)
     if data_root is not None:
         set_data_root(cfg, data_root)
     return cfg
+
+
+def _read(path: str) -> Config:
+    """Reads a config file.
+
+    Raises:
+        InputError: It is no regular file, or fails; says where, if it is Python.
+    """
+    file = Path(path)
+    try:
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f'{path}: no such config file; those of this project are in configs/') from error
+    except (OSError, ValueError) as error:  # too long a name, no permission, a zero byte
+        raise InputError(f'{path}: no config file can be there ({one_line(error)}); those of this project are in '
+                         'configs/') from error
+    if not stat.S_ISREG(mode):
+        kind = 'a folder' if stat.S_ISDIR(mode) else 'a device or a pipe'
+        raise InputError(f'{path}: no config file, but {kind}; those of this project are in configs/')
+    try:
+        cfg = Config.fromfile(path)
+        _read_whole(cfg._cfg_dict)
+    except ImportError as error:  # of its custom_imports
+        reason = one_line(error.__cause__ or error)  # mmengine's own goes on with sys.path
+        raise InputError(f'{path}: the config imports what is not installed ({reason})') from error
+    except RecursionError as error:
+        raise InputError(f'{path}: cannot be read as a config: it, or one of its _base_, has itself as _base_, or is '
+                         'nested too deep; correct _base_') from error
+    except (Exception, SystemExit) as error:  # mmengine runs the file: it may raise anything
+        reason = f'{_where(error, path)}{one_line(error)}'
+        raise InputError(f'{path}: cannot be read as a config ({reason}); correct the file') from error
+    return cfg
+
+
+def _read_whole(node: Any) -> None:
+    """Visits all of a config: one that imports its classes does so only where they are looked at."""
+    for value in [part for _, part in items_of(node)] if isinstance(node, dict) else node:
+        if isinstance(value, (dict, list, tuple)):
+            _read_whole(value)
+
+
+def _where(error: BaseException, path: str) -> str:
+    """Returns the line at which a config, or one that it has as _base_, failed, where that is known: `'line 3: '`."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.name == '<module>' and not isinstance(error, SyntaxError) and not frame.filename.startswith('<'):
+            base = '' if os.path.abspath(path) == os.path.abspath(frame.filename) else f'{frame.filename}, '
+            return f'{base}line {frame.lineno}: ' if 'importlib' not in frame.filename else ''
+    return ''
 
 
 def set_data_root(cfg: Config, data_root: str) -> None:

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..outputs import claim_file, claim_folder
 from .checked_outputs import check_test_outputs
 from .configs import check_data
+from .trial import try_to_build
 
 
 def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str | None = None, amp: bool = False,
@@ -25,7 +26,8 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
         resume: See `StrictRunner`. False leaves it to the config.
 
     Raises:
-        InputError: Data, weights or the file to start from are missing, or there is nothing to resume from.
+        InputError: Data, weights or the file to start from are missing, there is nothing to resume from, or a part of the
+            config cannot be built.
         OutputError: The work dir cannot be made or written to.
     """
     check_data(cfg, ('train_dataloader', *['val_dataloader'] * bool(cfg.get('val_cfg'))))
@@ -50,6 +52,7 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
     if not cfg.get('resume') and load_from is not None and Path(load_from).parent.resolve() == folder.resolve():
         raise InputError(f'{load_from}: the checkpoints in {folder} are moved to a subfolder by a run that begins '
                          'there; give another work_dir=DIR, or resume=True to go on with the earlier run')
+    try_to_build(cfg, 'train')
 
 
 def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtype: str = 'fp32', compile: bool = False,
@@ -69,8 +72,8 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
         overwrite: Replace what an earlier test wrote to these folders.
 
     Raises:
-        InputError: Data is missing, the config has no test-time augmentation, or what is to be written is there already
-            or would take the place of data; see `check_test_outputs`.
+        InputError: Data is missing, the config has no test-time augmentation, a part of it cannot be built, or what is
+            to be written is there already or would take the place of data; see `check_test_outputs`.
         OutputError: Nothing can be written there.
     """
     check_data(cfg, ('test_dataloader',))
@@ -94,6 +97,7 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
             dataset.pipeline = cfg.tta_pipeline
         cfg.tta_model.module = cfg.model
         cfg.model = cfg.tta_model
+    try_to_build(cfg, 'test')
 
 
 def check_work_dir(work_dir: str) -> None:

@@ -14,17 +14,13 @@ from ..measure.benchmark.subject import Subject
 from ..measure.benchmark.turns import run_in_turns
 from ..measure.conditions import describe_machine, resolve_device
 from ..outputs import claim_file
+from .config_checks import LARGEST_SIZE
 from .configs import check_data, load_config
-from .options import add_checkpoint_options, add_config_options, add_speed_options
+from .options import add_checkpoint_options, add_config_options, add_speed_options, whole
 from .progress import Reporter
 
-
-def positive(text: str) -> int:
-    """Returns a number that is at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {text}')
-    return value
+positive = whole(1, 1 << 31)
+pixels = whole(1, LARGEST_SIZE)
 
 
 def add_measuring_options(parser: argparse.ArgumentParser, images: int | None, images_help: str, warmup: int) -> None:
@@ -45,13 +41,13 @@ def add_measuring_options(parser: argparse.ArgumentParser, images: int | None, i
                         help="a checkpoint per config, or 'none' (default: random weights, which take as long)")
     add_checkpoint_options(parser)
     parser.add_argument('--images', type=positive, metavar='N', default=images, help=images_help)
-    parser.add_argument('--image-size', type=positive, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+    parser.add_argument('--image-size', type=pixels, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help="size of synthetic images before the test pipeline (default: a mix like ADE20K's)")
-    parser.add_argument('--warmup', type=int, metavar='N', default=warmup,
+    parser.add_argument('--warmup', type=whole(0, 1 << 31), metavar='N', default=warmup,
                         help='images before those that count (default: %(default)s)')
     parser.add_argument('--device', help='cpu, cuda or cuda:N (default: the GPU if there is one)')
     add_speed_options(parser)
-    parser.add_argument('--threads', type=positive, metavar='N',
+    parser.add_argument('--threads', type=whole(1, 1024), metavar='N',
                         help="PyTorch's threads on the CPU (default: PyTorch's own choice)")
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
@@ -62,8 +58,6 @@ def parse_measuring_args(parser: argparse.ArgumentParser) -> argparse.Namespace:
     args = parser.parse_args()
     if args.image_size and args.data_root:
         parser.error('--image-size is for synthetic images: leave out --data-root')
-    if args.warmup < 0:
-        parser.error(f'--warmup must be at least 0, got {args.warmup}')
     return args
 
 
@@ -91,7 +85,7 @@ def make_subjects(args: argparse.Namespace, kind: type[Subject] = Subject, batch
     ways = ways_to_run(args.segmentor, settings)
     subjects = []
     for path, checkpoint in zip(args.configs, _checkpoints(args), strict=True):
-        cfg = load_config(path, args.cfg_options, args.data_root)
+        cfg = load_config(path, args.cfg_options, args.data_root, 'measure')
         if settings.real:
             check_data(cfg, ('test_dataloader', ))
         for segmentor, way in ways:

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+import torch
 from mmengine.config import DictAction
 
 from ..engine.stop_signals import STOPS
-from ..errors import CheckpointError, InputError, OutputError, TrainingError, TrainingStopped, one_line
+from ..errors import CheckpointError, InputError, OutputError, TrainingError, TrainingStopped, one_line, shown
 from ..inference.precision import DTYPES
 from ..weights.files import TRUST
 from ..weights.mmengine_loader import use_safe_reading
@@ -24,6 +25,8 @@ FLAGS = ('allow_partial', 'amp', 'batch_size', 'checkpoint', 'compile', 'data_ro
 # A value: True, a string, an absolute path, or a word; and neither part of a path nor of a longer word.
 _VALUE = r"""(True|'[^']*'|"[^"]*"|[/~][^\s,;'"()]*|(?!False\b|None\b)[\w.:]+)(?![\w/\\]|\.\w)"""
 _ARGUMENT = re.compile(rf'(?<![\w./\\-])({"|".join(FLAGS)})={_VALUE}')
+# What torch says where there is no memory: on a CPU, and on a GPU.
+NO_MEMORY = ("can't allocate memory", 'not enough memory', 'CUDA out of memory')
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -36,9 +39,37 @@ class Settings(DictAction):
         for setting in values:
             try:
                 super().__call__(parser, namespace, [setting], option_string)
-            except (AssertionError, ValueError) as error:  # unbalanced brackets, no `=`
+            except (AssertionError, RecursionError, ValueError) as error:  # unbalanced or nested brackets, no `=`
                 reason = one_line(error) if '=' in setting else 'no ='
-                raise argparse.ArgumentError(self, f'{setting!r} is no KEY=VALUE ({reason})') from error
+                raise argparse.ArgumentError(self, f'{shown(setting)!r} is no KEY=VALUE ({reason})') from error
+
+
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Returns argparse's type of whole numbers from `least` to `most`."""
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:  # no number, or one of over 4300 digits
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f'must be a whole number from {least} to {most}, got {shown(text)}')
+        return value
+    return parse
+
+
+def check_device(name: str) -> None:
+    """Checks that a device to compute on is there.
+
+    Raises:
+        InputError: It is not; says why.
+    """
+    try:
+        there = torch.empty(0, device=name).device.type != 'meta'
+        reason = 'it holds no numbers'
+    except Exception as error:  # torch imports modules and asks drivers, of some thirty kinds of devices
+        there, reason = False, one_line(error)
+    if not there:
+        raise InputError(f'device={shown(name)}: no such device here ({reason}); give cpu, cuda or cuda:N')
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +94,7 @@ def add_checkpoint_options(parser: argparse.ArgumentParser, partial: bool = True
 def add_launch_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--launcher`, and what old launchers give every process, to a parser."""
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none', help='what started the processes')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument('--local_rank', '--local-rank', type=whole(0, 1 << 20), default=0, help=argparse.SUPPRESS)
 
 
 def add_speed_options(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +126,11 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(128 + signal.SIGINT)
     except (InputError, OutputError, CheckpointError, TrainingError) as error:
         fail(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in NO_MEMORY):
+            raise
+        fail(f'there is not enough memory ({one_line(error)}); give smaller batches, images or models, or another '
+             'device')
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise

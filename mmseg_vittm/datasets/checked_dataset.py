@@ -22,6 +22,18 @@ from .listing import (
 BAD_DATA = ('error', 'skip')
 
 
+def check_skip_options(bad_data: str = 'error', max_skipped: int = 10) -> None:
+    """Checks what `CheckedDataset` is told of bad data.
+
+    Raises:
+        InputError: An option is wrong.
+    """
+    if bad_data not in BAD_DATA:
+        raise InputError(f'bad_data must be one of {list(BAD_DATA)}, got {bad_data!r}')
+    if not isinstance(max_skipped, int) or max_skipped < 0:
+        raise InputError(f'max_skipped must be a number of samples, 0 or more, got {max_skipped!r}')
+
+
 @DATASETS.register_module()
 class CheckedDataset:
     """A wrapper that makes bad files of any dataset one error that names the file, its problem and the remedy.
@@ -51,10 +63,7 @@ class CheckedDataset:
 
     def __init__(self, dataset: dict, bad_data: str = 'error', max_skipped: int = 10, test_mode: bool = False,
                  num_classes: int | None = None):
-        if bad_data not in BAD_DATA:
-            raise InputError(f'bad_data must be one of {list(BAD_DATA)}, got {bad_data!r}')
-        if not isinstance(max_skipped, int) or max_skipped < 0:
-            raise InputError(f'max_skipped must be a number of samples, 0 or more, got {max_skipped!r}')
+        check_skip_options(bad_data, max_skipped)
         self.skip, self.max_skipped, self.test_mode = bad_data == 'skip', max_skipped, test_mode
         self.dataset = _build(dataset)
         for leaf in built_leaves(self.dataset):

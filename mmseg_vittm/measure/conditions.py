@@ -24,7 +24,7 @@ def resolve_device(name: str | None) -> torch.device:
         name = 'cuda:0' if torch.cuda.is_available() else 'cpu'
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise InputError(f'device={name}: no such device; give cpu, cuda or cuda:N') from error
     if device.type not in ('cpu', 'cuda'):
         raise InputError(f'device={name}: can measure on cpu and cuda alone')
