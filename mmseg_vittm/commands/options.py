@@ -8,11 +8,12 @@ from typing import NoReturn
 
 from mmengine.config import DictAction
 
-from ..errors import CheckpointError, InputError, OutputError, TrainingError, one_line
+from ..errors import CheckpointError, InputError, OutputError, TrainingError, one_line, printable
 from ..inference.precision import DTYPES
 from ..weights.files import TRUST
 from ..weights.mmengine_loader import use_safe_reading
 from .launch import LAUNCHERS
+from .terminal import screens
 
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
 FLAGS = ('allow_partial', 'amp', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
@@ -75,11 +76,13 @@ def add_speed_options(parser: argparse.ArgumentParser) -> None:
 def run(main: Callable[[], None]) -> None:
     """Runs a tool, which reads checkpoints without running code in them, whatever config it is given.
 
-    A user's error becomes one line on stderr and exit status 2, anything else a traceback.
+    A user's error becomes one line on stderr and exit status 2, anything else a traceback. Neither that nor any other
+    output steers the terminal, whatever file names there are.
     """
     use_safe_reading()
     try:
-        main()
+        with screens():
+            main()
     except (InputError, OutputError, CheckpointError, TrainingError) as error:
         fail(str(error))
     except OSError as error:
@@ -105,5 +108,5 @@ def as_flags(message: str) -> str:
 
 def fail(message: str) -> NoReturn:
     """Ends the process with an error in one line and status 2."""
-    sys.stderr.write(f'error: {as_flags(message)}\n')
+    sys.stderr.write(f'error: {printable(as_flags(message))}\n')
     sys.exit(2)

@@ -9,8 +9,10 @@ from mmengine.dataset import BaseDataset
 
 from ..errors import DataError, InputError, one_line
 from ..stack import DATASETS
+from .toy.scenes import DEFAULT_ROOT, ToyScenes, check_drawn
 
 ADE20K_SOURCE = 'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB)'
+TOY_SCENES = ('ToyScenes', 'mmseg.ToyScenes', ToyScenes)
 SKIP_OPTIONS = ('bad_data', 'max_skipped')  # of a dataset's config: for CheckedDataset, not for the dataset
 
 
@@ -42,7 +44,7 @@ def leave_files_to_checks(cfg: dict) -> dict:
     """Returns a copy of a dataset's config in which toy scenes do not refuse a set with bad files."""
     cfg = copy.deepcopy(cfg)
     for leaf in datasets_of(cfg):
-        if leaf.get('type') in ('ToyScenes', 'mmseg.ToyScenes'):
+        if leaf.get('type') in TOY_SCENES:
             leaf.setdefault('check_files', False)
     return cfg
 
@@ -57,7 +59,10 @@ def check_folders(dataset: ConfigDict, dataloader: str) -> None:
     Raises:
         DataError: One is missing or empty; says where ADE20K is to be had.
     """
-    if dataset.get('type') == 'ToyScenes' or dataset.get('backend_args'):  # draws itself, or is no folder
+    if dataset.get('backend_args'):  # is no folder
+        return
+    if dataset.get('type') in TOY_SCENES:
+        check_drawn(dataset.get('data_root', DEFAULT_ROOT), dataset.get('draw', False))
         return
     root = Path(dataset.get('data_root') or '')
     for folder in (dataset.get('data_prefix') or {}).values():
