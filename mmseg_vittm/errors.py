@@ -11,7 +11,7 @@ _UNSEEN = re.compile('[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u18
 
 
 def printable(text: str, keep: str = '') -> str:
-    r"""Returns a text in which nothing steers a terminal or is unseen; what would is escaped, such as `\x1b` or `\u202e`.
+    r"""Returns a text in which nothing steers a terminal or is unseen: that is escaped, such as `\x1b` or `\u202e`.
 
     Bytes of file names that are no UTF-8 are shown as such: `\xff`.
 

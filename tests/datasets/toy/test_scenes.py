@@ -106,7 +106,8 @@ def test_failure_leaves_nothing_and_the_next_run_succeeds(tmp_path, monkeypatch)
 
 def test_processes_racing_end_with_one_set(tmp_path):
     context = multiprocessing.get_context('fork')
-    racers = [context.Process(target=toy_scenes.prepare, args=(str(tmp_path / 'toy'),), kwargs=SMALL | dict(draw=True)) for _ in range(3)]
+    arguments = dict(args=(str(tmp_path / 'toy'),), kwargs=SMALL | dict(draw=True))
+    racers = [context.Process(target=toy_scenes.prepare, **arguments) for _ in range(3)]
     for racer in racers:
         racer.start()
     for racer in racers:
