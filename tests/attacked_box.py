@@ -52,13 +52,14 @@ CONFIGS = {
 RESULTS = {
     'empty.json': '', 'text.json': 'no json', 'object.json': '{}', 'numbers.json': '[1, 2]', 'none.json': '[]',
     'deep.json': '[' * 100_000, 'nan.json': json.dumps([record(fps=float('nan'))]),
-    'huge.json': '[{"fps": 1' + '0' * 5000 + '}]', 'large.json': json.dumps([record(fps=1e308, fps_iqr=[1e-308, 1e308])]),
+    'huge.json': '[{"fps": 1' + '0' * 4000 + '}]',
+    'digits.json': '[' + '9' * 5000 + ']', 'large.json': json.dumps([record(fps=1e308, fps_iqr=[1e-308, 1e308])]),
     'types.json': json.dumps([record(fps='fast', stages_ms=[1], config=5)]), 'bytes.json': b'\xff\xfe[1]',
     'control.json': json.dumps([record('a\x1b[31mb', fps_iqr=None)]), 'lone.json': '[{"config": "\\ud800"}]',
     'wrong.json': json.dumps([record(segmentor=[1], compile={}, dtype='fp99', torch='\n' * 50)]),
 }
-STRANGE = ('esc\x1b[31m.jpg', 'line\nbreak.jpg', 'bidi\u202egpj.jpg', os.fsdecode(b'latin\xe9.jpg'), '-dash.jpg', '~user.jpg',
-           'star*[0-9]?.jpg', 'a' * 240 + '.jpg')
+STRANGE = ('esc\x1b[31m.jpg', 'line\nbreak.jpg', 'bidi\u202egpj.jpg', os.fsdecode(b'latin\xe9.jpg'), '-dash.jpg',
+           '~user.jpg', 'star*[0-9]?.jpg', 'a' * 240 + '.jpg')
 
 
 def make_box(folder: Path) -> Path:
@@ -152,13 +153,14 @@ def _drawing(folder: Path) -> list[str]:
 
 def _write_checkpoints(folder: Path, trained: Path) -> None:
     checkpoint = torch.load(trained, weights_only=False)
-    state = checkpoint['state_dict']
+    state, meta = checkpoint['state_dict'], checkpoint['meta']
     shutil.copy(trained, folder / 'good.pth')
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / 'weights.safetensors')
     whole, first = trained.read_bytes(), next(iter(state))
     contents = {
         'empty.pth': b'', 'text.pth': b'no checkpoint', 'cut.pth': whole[:len(whole) // 2], 'lfs.pth': LFS,
-        'page.pth': b'<!DOCTYPE html><html>404</html>', 'code.pth': pickle.dumps(_Code()), 'config.pth': b'model = dict()',
+        'page.pth': b'<!DOCTYPE html><html>404</html>', 'code.pth': pickle.dumps(_Code()),
+        'config.pth': b'model = dict()',
         'bytes.safetensors': b'\xff' * 100, 'empty.safetensors': b'', 'long.safetensors': b'\xff' * 7 + b'\x7f' + b'{}',
         'gzip.pth': b'\x1f\x8b\x08' + bytes(50), 'noise.pth': whole[:100] + os.urandom(500) + whole[600:]}
     for name, content in contents.items():
@@ -169,9 +171,9 @@ def _write_checkpoints(folder: Path, trained: Path) -> None:
         'other_weights': {'state_dict': {'weight': torch.zeros(2)}},
         'other_shape': {'state_dict': state | {first: torch.zeros(3, 5)}},
         'text_weights': {'state_dict': state | {first: 'text'}},
-        'two_classes': {'meta': checkpoint['meta'] | {'dataset_meta': {'classes': ('a', 'b'), 'palette': [[0] * 3] * 2}}},
-        'classes_number': {'meta': checkpoint['meta'] | {'dataset_meta': {'classes': 5}}},
-        'negative': {'meta': checkpoint['meta'] | {'iter': -7}}, 'iter_text': {'meta': checkpoint['meta'] | {'iter': 'x'}},
+        'two_classes': {'meta': meta | {'dataset_meta': {'classes': ('a', 'b'), 'palette': [[0] * 3] * 2}}},
+        'classes_number': {'meta': meta | {'dataset_meta': {'classes': 5}}},
+        'negative': {'meta': meta | {'iter': -7}}, 'iter_text': {'meta': meta | {'iter': 'x'}},
         'random': {'random_states': [{}]}, 'optimizer': {'optimizer': {'state': {}, 'param_groups': []}},
         'wide': {'state_dict': state | {first: torch.zeros(1).expand(10**6, 10**5)}}}
     for name, change in changes.items():

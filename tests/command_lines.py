@@ -1,106 +1,31 @@
 """Random command lines of the tools: options out of their own parsers, with values good and bad.
 
-`python tests/command_lines.py RUNS [TOOL ...]` runs so many of each tool, and prints what was wrong, by cause.
+`python tests/command_lines.py RUNS SEED [TOOL ...]` runs so many of each tool, and prints what was wrong, by cause.
 """
 import argparse
-import os
 import random
 import re
 import runpy
 import shutil
+import subprocess
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from attacked_box import CONFIGS, RESULTS, STRANGE, copy_box, make_box
+from attacked_box import copy_box, make_box
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from odd_values import ANY_PATH, BAD, GOOD, SPECIAL
 from tiny_models import ROOT
-from watched_runs import faults, run, shell_command, signatures
+from watched_runs import Done, faults, run, shell_command, signatures
 
-TOOLS = ('benchmark.py', 'check_dataset.py', 'complexity.py', 'convert_checkpoint.py', 'draw_architecture.py', 'infer.py',
-         'plot.py', 'test.py', 'train.py')
+TOOLS = ('benchmark.py', 'check_dataset.py', 'complexity.py', 'convert_checkpoint.py', 'draw_architecture.py',
+         'infer.py', 'plot.py', 'test.py', 'train.py')
 TAKES_MINUTES = {'compile', 'latency', 'paper', 'tta'}  # options that only appear with a wrong value, or not at all
 LONG_BY_RIGHT = {'images', 'warmup', 'repeat'}  # a great number is a long run, and no fault
 
-ANY_PATH = ['nowhere', 'nowhere/x.py', 'odd/file', 'odd/file/below', 'odd/folder', 'odd/empty', 'odd/dead', 'odd/loop',
-            'odd/zero', 'odd/full', 'odd/null', 'odd/pipe', 'odd/socket', 'odd/read_only', 'odd/read_only/x',
-            'odd/to_folder', '', ' ', '.', '..', '-', '~nobody/x', '~no_such_user/x', '~x', 'x' * 300, 'x/' * 2100,
-            'esc\x1b[31m', 'line\nbreak', 'bell\x07\x7f', 'bidi\u202egpj', os.fsdecode(b'latin\xe9'), 'a b', 'ä', '%s{0}',
-            'http://localhost:1/x.pth', 's3://bucket/x', 'work_dir=x', '*', '{x}', '[red]x', 'strange']
-SPECIAL = [f'links/{kind}{{}}' for kind in ('pipe', 'zero', 'dead', 'sparse')]
-GOOD = {
-    'config': ['configs/tiny.py'],
-    'weights': ['work/iter_2.pth', 'checkpoints/good.pth', 'checkpoints/weights.safetensors', 'odd/to_checkpoint.pth'],
-    'media': ['images/a.jpg', 'images', 'images/short.avi', 'images/a.png', 'strange'],
-    'results': ['results/good.json'],
-    'data': ['toy', 'set'],
-    'out': ['new', 'new/deep/er', 'odd/folder', 'earlier', 'esc\x1b[31m', os.fsdecode(b'latin\xe9')],
-    'work': ['new', 'work', 'new/deep'],
-    'file': ['new.json', 'new/deep/x.json', 'earlier/complexity.json'],
-    'target': ['new.safetensors', 'new/deep/x.safetensors'],
-    'device': ['cpu'],
-    'number': ['1', '2'],
-    'fraction': ['0.5', '0', '1'],
-    'miou': ['segmenter_vittm_b_ade20k=45.2', 'segmenter_vittm_s_ade20k=40'],
-    'segmentor': ['EncoderDecoder', 'SlideSegmentor', 'SlideSegmentor:bf16'],
-    'text': ['A title', 'ä', ''],
-    'setting': ['randomness.seed=3', 'log_level=WARNING', 'default_hooks.logger.interval=2',
-                'val_evaluator.iou_metrics=[mIoU,mDice]', 'optim_wrapper.optimizer.lr=0.01', 'train_cfg.val_interval=1'],
-}
-BAD = {
-    'config': [*(f'configs/{name}' for name in (*CONFIGS, 'folder.py', 'pipe.py', 'nested.py')), 'checkpoints/good.pth'],
-    'weights': [f'checkpoints/{name}' for name in (
-        'empty.pth', 'text.pth', 'cut.pth', 'lfs.pth', 'page.pth', 'code.pth', 'config.pth', 'bytes.safetensors',
-        'empty.safetensors', 'long.safetensors', 'gzip.pth', 'noise.pth', 'nan.pth', 'no_weights.pth', 'no_meta.pth',
-        'list.pth', 'other_weights.pth', 'other_shape.pth', 'text_weights.pth', 'two_classes.pth', 'classes_number.pth',
-        'negative.pth', 'iter_text.pth', 'random.pth', 'optimizer.pth', 'wide.pth', 'zip.pth', 'folder.pth')] + [
-            'configs/tiny.py', 'none'],
-    'media': ['bad', 'bad/cut.jpg', 'bad/empty.jpg', 'bad/text.png', 'bad/lfs.jpg', 'bad/empty.mp4', 'bad/text.avi',
-              'bad/no_image.txt', 'bad/folder.jpg', 'links', 'odd', *(f'strange/{name}' for name in STRANGE),
-              'earlier/overlays', '-dash.jpg'],
-    'results': [f'results/{name}' for name in RESULTS],
-    'data': ['spoilt', 'images', 'configs', 'nowhere'],
-    'out': ['images', 'work', 'toy', 'set/images', 'configs/tiny.py'],
-    'work': ['images', 'configs/tiny.py'],
-    'file': ['configs/tiny.py', 'earlier', 'x.txt'],
-    'target': ['new.pth', 'checkpoints/weights.safetensors', 'checkpoints/good.pth', 'odd/to_checkpoint.pth', 'new'],
-    'device': ['cuda', 'cuda:0', 'cuda:99', 'cpu:3', 'meta', 'foo', '', 'mps', 'xpu', 'privateuseone', 'cuda:-1', 'c\x1bpu'],
-    'number': ['0', '-1', str(10**9), str(10**30), 'nan', 'text', '1.5', '', '１', '1_0', '1e3', '9' * 5000, '\x1b[31m'],
-    'fraction': ['-1', '2', 'nan', 'inf', '1e400', 'text', '', '0x1', '0,5'],
-    'miou': ['45', '=', 'a=b', 'nowhere=45', 'segmenter_vittm_b_ade20k=nan', 'segmenter_vittm_b_ade20k=101',
-             'segmenter_vittm_b_ade20k=', '\x1b=3', 'segmenter_vittm_b_ade20k=1e400'],
-    'segmentor': ['Foo', 'EncoderDecoder:fp99', ':', '', 'SlideSegmentor:bf16:fp16', 'ViTTM', 'nan', '\x1b[31m'],
-    'text': ['$\\frac$', '\x1b[31m', 'x' * 5000, '\n\n', '$', os.fsdecode(b'\xff'), '\\N{', '{x}', '\ud83d\ude00'],
-    'setting': [
-        'foo', '=', 'a=', '=1', '..=1', 'a..b=1', 'a=b=c', 'model=3', 'model=None', 'model.type=Foo', 'model.type=None',
-        'model.backbone.type=ViTTMM', 'model.backbone.arch.embed_dims=0', 'model.backbone.arch.embed_dims=7',
-        'model.backbone.patch=8', 'model.decode_head.num_classes=0', 'model.decode_head.num_classes=2',
-        'train_cfg.max_iter=3', 'train_cfg.max_iters=-5', 'train_cfg.max_iters=text', 'train_cfg=5', 'traincfg.max_iters=3',
-        'total_batchsize=4', 'total_batch_size=0', 'total_batch_size=-2', 'total_batch_size=text',
-        'train_dataloader.batch_size=0', 'train_dataloader.batch_size=-1', 'train_dataloader.num_workers=-1',
-        'train_dataloader.num_workers=text', 'train_dataloader.sampler.type=Foo', 'train_dataloader.dataset.type=Foo',
-        'train_dataloader=None', 'val_dataloader.batch_size=0', 'test_dataloader.num_workers=-1', 'test_dataloader=None',
-        'randomness.seed=-1', 'randomness.seed=text', 'randomness.seed=1e99', 'randomness=5', 'randomness.sed=1',
-        'val_evaluator.iou_metrics=[foo]', 'val_evaluator.type=Foo', 'test_evaluator.iou_metrics=[foo]', 'test_evaluator=[]',
-        'optim_wrapper.optimizer.type=Foo', 'optim_wrapper.optimizer.lr=-1', 'optim_wrapper.optimizer.lr=nan',
-        'optim_wrapper.optimizer.lr=text', 'optim_wrapper.type=Foo', 'optim_wrapper=None', 'optim_wrapper.clip_grad=text',
-        'param_scheduler.0.type=Foo', 'param_scheduler.99.end=1', 'param_scheduler=3', 'default_hooks.checkpoint.interval=0',
-        'default_hooks.checkpoint.interval=-1', 'default_hooks.checkpoint.type=Foo', 'default_hooks.foo.type=Foo',
-        'custom_hooks=5', 'custom_hooks=[1]', 'default_scope=foo', 'visualizer.type=Foo', 'visualizer=3', 'vis_backends=[1]',
-        'log_level=FOO', 'log_processor.window_size=0', 'env_cfg.dist_cfg.backend=foo', 'env_cfg=5', 'resume=5',
-        'load_from=nowhere', 'load_from=checkpoints/nan.pth', 'load_from=links/pipe.pth', 'work_dir=odd/file',
-        'work_dir=', 'work_dir=[1]', 'data_root=5', 'crop_size=[0,0]', 'train_pipeline.0.type=Foo', 'train_pipeline=5',
-        'train_dataloader.dataset.pipeline.0.type=Foo', 'train_dataloader.dataset.pipeline=5',
-        'test_dataloader.dataset.pipeline.0.foo=1', 'test_dataloader.dataset.data_prefix.img_path=5',
-        'train_dataloader.dataset.num_train=0', 'train_dataloader.dataset.image_size=5', 'tta_model.type=Foo',
-        'model.test_cfg.mode=foo', 'model.data_preprocessor.size=[0,0]', 'model.data_preprocessor.mean=text',
-        'model.init_cfg=5', 'model.backbone.init_cfg.type=Foo', 'launcher=foo', '_base_=x', 'x' * 5000 + '=1',
-        '\x1b[31m=1', 'model.\x1b[31m.x=1', 'a=[1', 'a=(1,(2', 'a=["\x1b"]', '0=1', 'model.0=1', 'custom_imports=5',
-        'custom_imports.imports=[nowhere]', 'randomness.deterministic=text', 'compile=5', 'test_cfg=5', 'val_cfg=None'],
-}
 # What a value stands for, by the destination or the metavar of its option; other options by their type.
 KINDS = {'config': 'config', 'configs': 'config', 'checkpoint': 'weights', 'source': 'weights', 'pretrained': 'weights',
          'input': 'media', 'files': 'results', 'data_root': 'data', 'out': 'out', 'show_dir': 'out', 'work_dir': 'work',
@@ -241,8 +166,8 @@ DEFAULT_OUTPUTS = {'train.py': ['work_dirs'], 'test.py': ['work_dirs'],
                    'draw_architecture.py': ['docs/architecture.svg']}
 
 
-def try_line(box: Path, line: Line) -> tuple[list[str], float]:
-    """Runs a command line in a copy of a box; returns what was wrong, and the seconds it took."""
+def try_line(box: Path, line: Line) -> tuple[list[str], Done]:
+    """Runs a command line in a copy of a box; returns what was wrong, and the run."""
     folder = Path(tempfile.mkdtemp(dir=box.parent)) / 'box'
     folder.parent.chmod(0o755)
     try:
@@ -250,9 +175,9 @@ def try_line(box: Path, line: Line) -> tuple[list[str], float]:
         before = signatures(folder)
         done = run(folder, line.tool, line.words)
         overwrites = '--overwrite' in line.words or line.tool == 'train.py'
-        return faults(folder, before, done, line.tool, line.outputs, overwrites), done.seconds
+        return faults(folder, before, done, line.tool, line.outputs, overwrites), done
     finally:
-        os.system(f'chmod -R u+w {folder.parent}')  # noqa: S605
+        subprocess.run(['chmod', '-R', 'u+w', folder.parent], check=True)
         shutil.rmtree(folder.parent)
 
 
@@ -276,8 +201,8 @@ def ready_box(folder: Path) -> Path:
     return make_box(folder / 'inputs')
 
 
-def find_faults(box: Path, tool: str, runs: int, number: int | None = None) -> dict[str, list[tuple[Line, str, float]]]:
-    """Runs random command lines of a tool; returns those with faults, by cause.
+def find_faults(box: Path, tool: str, runs: int, number: int | None = None) -> tuple[dict[str, list], Counter]:
+    """Runs random command lines of a tool; returns those with faults, by cause, and how many ended with each status.
 
     Args:
         box: What `ready_box` made.
@@ -286,6 +211,7 @@ def find_faults(box: Path, tool: str, runs: int, number: int | None = None) -> d
         number: Which, as a seed; None for the same at every call.
     """
     found: dict[str, list] = defaultdict(list)
+    ends: Counter = Counter()
     parser = parser_of(tool)
 
     @settings(max_examples=runs, derandomize=number is None, database=None, deadline=None, phases=[Phase.generate],
@@ -293,19 +219,20 @@ def find_faults(box: Path, tool: str, runs: int, number: int | None = None) -> d
     @given(st.integers(0, 2**64 - 1))
     def look(which: int) -> None:
         line = random_line(tool, parser, which)
-        wrong, seconds = try_line(box, line)
+        wrong, done = try_line(box, line)
+        ends[done.status] += 1
         for fault in wrong:
-            found[cause(fault)].append((line, fault, seconds))
+            found[cause(fault)].append((line, fault))
     (look if number is None else seed(number)(look))()
-    return found
+    return found, ends
 
 
-def report(found: dict[str, list[tuple[Line, str, float]]]) -> str:
-    """A text of faults by cause, each with one command that shows it."""
+def report(found: dict[str, list[tuple[Line, str]]], box: Path) -> str:
+    """A text of faults by cause, each with one command that shows it, as short as can be."""
     parts = []
     for lines in sorted(found.values(), key=len, reverse=True):
-        line, fault, _ = min(lines, key=lambda entry: len(entry[0].words))
-        parts.append(f'{len(lines)} x {line.tool}: {fault}\n    {line}')
+        line, fault = min(lines, key=lambda entry: len(entry[0].words))
+        parts.append(f'{len(lines)} x {line.tool}: {fault}\n    {shortened(box, line, fault)}')
     return '\n'.join(parts)
 
 
@@ -319,6 +246,6 @@ if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as folder:
         box = ready_box(Path(folder))
         for tool in tools or TOOLS:
-            text = report(find_faults(box, tool, int(count), int(number)))
-            sys.stdout.write(f'== {tool}\n{text}\n')
+            found, ends = find_faults(box, tool, int(count), int(number))
+            sys.stdout.write(f'== {tool}, statuses {dict(ends)}\n{report(found, box)}\n')
             sys.stdout.flush()

@@ -16,6 +16,16 @@ from mmseg_vittm.measure.conditions import describe_machine, resolve_device
 from mmseg_vittm.measure.records import write_records
 from mmseg_vittm.outputs import claim_file
 
+MOST = 100_000  # pixels of a side, images of a batch: no machine takes more
+
+
+def count(text: str) -> int:
+    """Returns a number of pixels, or of images in a batch."""
+    value = int(text)
+    if not 1 <= value <= MOST:
+        raise argparse.ArgumentTypeError(f'must be at least 1, and at most {MOST}')
+    return value
+
 
 def parse_args() -> argparse.Namespace:
     """Returns the command line's arguments."""
@@ -24,14 +34,14 @@ def parse_args() -> argparse.Namespace:
         "for one input, or rebuilds the rows of the ViTTM paper's tables beside the paper's figures.")
     parser.add_argument('config', nargs='?', metavar='CONFIG', help='a config file of MMSegmentation')
     add_config_options(parser)
-    parser.add_argument('--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+    parser.add_argument('--size', type=count, nargs=2, metavar=('HEIGHT', 'WIDTH'),
                         help="input in pixels (default: the config's crop)")
     parser.add_argument('--paper', choices=[*map(str, paper.TABLES), 'all'], metavar='TABLE',
                         help='1, 2, 3, 4, 8 or all: rebuild that table of the paper')
     parser.add_argument('--latency', action='store_true',
                         help="with --paper: measure the latency of a batch by the paper's protocol, the median over at "
                         'least 8 seconds per row')
-    parser.add_argument('--batch-size', type=int, help='with --latency (default: 256, as the paper)')
+    parser.add_argument('--batch-size', type=count, metavar='N', help='with --latency (default: 256, as the paper)')
     parser.add_argument('--device', help='with --latency: cpu, cuda or cuda:N (default: the GPU if there is one)')
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')
@@ -45,8 +55,6 @@ def parse_args() -> argparse.Namespace:
     if not args.latency and (args.batch_size or args.device):
         parser.error('--batch-size and --device go with --latency')
     args.batch_size = 256 if args.batch_size is None else args.batch_size
-    if args.batch_size < 1 or args.size and min(args.size) < 1:
-        parser.error('--batch-size and --size must be at least 1')
     return args
 
 

@@ -95,6 +95,9 @@ def _measurement(record: object, place: str, file: str) -> Measurement:
         if key not in STAGES or value is not None and not (_is_number(value) and value >= 0):
             raise InputError(f"{place}: 'stages_ms' must hold milliseconds for {sorted(STAGES)}, got {repr(stages)}; "
                              f'{REMEDY}')
+    for key in ('segmentor', 'source'):
+        if record.get(key) is not None and not _is_text(record[key]):
+            raise InputError(f'{place}: {key!r} must be a text, got {repr(record[key])}; {REMEDY}')
     flags = record.get('cpu_flags') or []  # older records have none
     if not (isinstance(flags, list) and all(map(_is_text, flags))):
         raise InputError(f"{place}: 'cpu_flags' must be a list of names, got {repr(flags)}; {REMEDY}")
