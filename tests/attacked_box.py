@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from bad_files import spoil, write_set
+from bad_files import spoil, write_run_config, write_set
 from PIL import Image
 from plotted import SMALL_VITTM, record
 from safetensors.torch import save_file
@@ -105,6 +105,7 @@ train_cfg = dict(max_iters=2, val_interval=2)
         _write(folder / name, content)
     (folder / 'folder.py').mkdir()
     os.mkfifo(folder / 'pipe.py')
+    write_run_config(folder / 'spoilt.py', Path('spoilt'), ROOT / 'configs' / 'segmenter_vittm_t_toy.py')
     nested = 'x = ' + '[' * 90 + ']' * 90
     (folder / 'nested.py').write_text(f"_base_ = './tiny.py'\n{nested}\n")
 

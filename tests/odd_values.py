@@ -29,7 +29,7 @@ GOOD = {
         'val_evaluator.iou_metrics=[mIoU,mDice]', 'optim_wrapper.optimizer.lr=0.01', 'train_cfg.val_interval=1'],
 }
 BAD = {
-    'config': [*(f'configs/{name}' for name in (*CONFIGS, 'folder.py', 'pipe.py', 'nested.py')),
+    'config': [*(f'configs/{name}' for name in (*CONFIGS, 'folder.py', 'pipe.py', 'nested.py', 'spoilt.py')),
         'checkpoints/good.pth'],
     'weights': [f'checkpoints/{name}' for name in ('empty.pth', 'text.pth', 'cut.pth', 'lfs.pth', 'page.pth',
         'code.pth', 'config.pth', 'bytes.safetensors', 'empty.safetensors', 'long.safetensors', 'gzip.pth', 'noise.pth',

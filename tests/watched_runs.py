@@ -185,7 +185,7 @@ def _wrong_ends(done: Done, tool: str):
                 yield f'usage without one line of error at its end: {lines[-1][:200]!r}'
         elif len(errors) != 1 or lines[-1] != errors[0]:
             yield f'not one line of error at the end: {lines[-1][:200]!r}'
-        if len(lines[-1]) > 2000 + done.words:
+        if len(lines[-1]) > 2000 + 2 * done.words:
             yield f'an error of {len(lines[-1])} characters'
     raw = RAW.search(both)
     if raw:

@@ -57,19 +57,27 @@ def check_folders(dataset: ConfigDict, dataloader: str) -> None:
         dataloader: Name of the dataloader that has it.
 
     Raises:
-        DataError: One is missing or empty; says where ADE20K is to be had.
+        DataError: One is missing or empty, or no folder is named; says where ADE20K is to be had.
     """
     if dataset.get('backend_args'):  # is no folder
         return
+    root, prefix = dataset.get('data_root'), dataset.get('data_prefix') or {}
+    if not isinstance(prefix, dict) or not all(isinstance(path, (str, os.PathLike, type(None)))
+                                               for path in (root, *prefix.values())):
+        raise DataError(f'{dataloader}: data_root must be a folder, and data_prefix name folders in it, got {root!r} '
+                        f'and {prefix!r}; correct them')
     if dataset.get('type') in TOY_SCENES:
-        check_drawn(dataset.get('data_root', DEFAULT_ROOT), dataset.get('draw', False))
+        check_drawn(root or DEFAULT_ROOT, dataset.get('draw', False))
         return
-    root = Path(dataset.get('data_root') or '')
-    for folder in (dataset.get('data_prefix') or {}).values():
+    root = Path(root or '')
+    for folder in prefix.values():
         path = root / (folder or '')
-        problem = None if path.is_dir() else 'no such folder'
-        if problem is None and not any(path.iterdir()):
-            problem = 'the folder is empty'
+        problem = None if os.path.isdir(path) else 'no such folder'
+        try:
+            if problem is None and not any(os.scandir(path)):
+                problem = 'the folder is empty'
+        except OSError as error:
+            problem = f'cannot be read ({error.strerror})'
         if problem:
             raise DataError(path.resolve(), f'{problem}, but {dataloader} ({dataset.get("type")}) reads it',
                             _remedy(dataset, root))

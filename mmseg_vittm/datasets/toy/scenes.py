@@ -115,11 +115,14 @@ def check_drawn(data_root: str, draw: bool = False) -> None:
     """
     root = Path(os.path.realpath(data_root))
     if not draw and root != Path(os.path.realpath(DEFAULT_ROOT)) and _is_nothing(root):
-        raise DataError(root, 'the folder is empty' if root.exists() else 'no such folder', REMEDY)
+        raise DataError(root, 'the folder is empty' if os.path.exists(root) else 'no such folder', REMEDY)
 
 
 def _is_nothing(root: Path) -> bool:
-    return not root.exists() or (root.is_dir() and not any(root.iterdir()))
+    try:
+        return not os.path.exists(root) or os.path.isdir(root) and not any(os.scandir(root))
+    except OSError as error:
+        raise DataError(root, f'cannot be read ({error.strerror})', 'choose another data_root') from error
 
 
 def _draw(root: Path, record: dict[str, int]) -> None:
