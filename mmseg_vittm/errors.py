@@ -2,9 +2,32 @@
 
 Messages name arguments as Python has them, `overwrite=True`; command lines translate them into their flags.
 """
+import re
 from typing import Any
 
 LONGEST = 400
+# Controls of a terminal, directions of writing, what has no width, halves of characters, bytes that are no UTF-8.
+_UNSEEN = re.compile('[\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e'
+                     '\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]')
+
+
+def printable(text: str, keep: str = '') -> str:
+    r"""Returns a text in which nothing steers a terminal or is unseen: that is escaped, such as `\x1b` or `\u202e`.
+
+    Bytes of file names that are no UTF-8 are shown as such: `\xff`.
+
+    Args:
+        text: The text.
+        keep: Such characters that stay, such as newlines.
+    """
+    def escape(found: re.Match) -> str:
+        character = found[0]
+        if character in keep:
+            return character
+        if '\udc80' <= character <= '\udcff':
+            return f'\\x{ord(character) - 0xdc00:02x}'
+        return character.encode('unicode_escape', 'surrogatepass').decode()
+    return _UNSEEN.sub(escape, text)
 
 
 def one_line(error: BaseException) -> str:

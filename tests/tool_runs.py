@@ -24,7 +24,7 @@ model = dict(
     backbone=dict(img_size=crop_size, arch=dict(embed_dims=48, num_layers=2, num_heads=3, mlp_ratio=4.0)),
     decode_head=dict(in_channels=96, channels=48, embed_dims=48),
     auxiliary_head=dict(in_channels=96, channels=96))
-dataset = dict(data_root=data_root, image_size=64, num_train=8, num_val=4)
+dataset = dict(data_root=data_root, draw=True, image_size=64, num_train=8, num_val=4)
 train_dataloader = dict(
     batch_size=4, num_workers=0, persistent_workers=False, dataset=dict(pipeline=pipeline, **dataset))
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dataset)

@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--latency', action='store_true',
                         help="with --paper: measure the latency of a batch by the paper's protocol, the median over at "
                         'least 8 seconds per row')
-    parser.add_argument('--batch-size', type=positive, help='with --latency (default: 256, as the paper)')
+    parser.add_argument('--batch-size', type=positive, metavar='N', help='with --latency (default: 256, as the paper)')
     parser.add_argument('--device', help='with --latency: cpu, cuda or cuda:N (default: the GPU if there is one)')
     parser.add_argument('--json', metavar='FILE', help='write the results there')
     parser.add_argument('--overwrite', action='store_true', help='replace FILE where it is there already')

@@ -2,7 +2,6 @@
 
 import argparse
 from html import escape
-from pathlib import Path
 
 TOP, WIDTH, HEIGHT = 48, 1164, 472
 FONT = 'Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif'
@@ -215,12 +214,14 @@ def draw() -> str:
 def main() -> None:
     """Writes the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('output', nargs='?', type=Path, default=Path('docs/architecture.svg'),
+    parser.add_argument('output', nargs='?', default='docs/architecture.svg',
                         help='the SVG to write (default: %(default)s)')
-    output = parser.parse_args().output
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(draw(), encoding='utf-8')
+    parser.add_argument('--overwrite', action='store_true', help='replace it where it is there already')
+    args = parser.parse_args()
+    from mmseg_vittm.outputs import claim_file, write_whole  # here: docs/figures.py needs the shapes alone
+    write_whole(claim_file(args.output, args.overwrite), draw())
 
 
 if __name__ == '__main__':
-    main()
+    from mmseg_vittm.commands.options import run
+    run(main)

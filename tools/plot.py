@@ -1,7 +1,9 @@
 """Draws benchmark results: python tools/plot.py FILE.json [FILE.json ...] -o DIR"""
 import argparse
-from functools import partial
 from pathlib import Path
+
+from mmseg_vittm.commands.options import run
+from mmseg_vittm.measure.plots.draw import draw_plots
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
@@ -20,14 +22,12 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main(args: argparse.Namespace) -> None:
+def main() -> None:
     """Runs the command line."""
-    from mmseg_vittm.measure.plots.draw import draw_plots
+    args = parse_args()
     draw_plots(args.files, args.out, [CONFIGS / 'metafile.yaml', CONFIGS / 'peers' / 'metafile.yaml'], args.miou,
                args.title, args.overwrite)
 
 
 if __name__ == '__main__':
-    arguments = parse_args()  # before the package is imported, which takes seconds
-    from mmseg_vittm.commands.options import run
-    run(partial(main, arguments))
+    run(main)

@@ -26,8 +26,8 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
         resume: See `StrictRunner`. False leaves it to the config.
 
     Raises:
-        InputError: Data, weights or the file to start from are missing, there is nothing to resume from, or a part of the
-            config cannot be built.
+        InputError: Data, weights or the file to start from are missing, there is nothing to resume from, or a part of
+            the config cannot be built.
         OutputError: The work dir cannot be made or written to.
     """
     check_data(cfg, ('train_dataloader', *['val_dataloader'] * bool(cfg.get('val_cfg'))))

@@ -11,12 +11,22 @@ import torch
 from mmengine.config import DictAction
 
 from ..engine.stop_signals import STOPS
-from ..errors import CheckpointError, InputError, OutputError, TrainingError, TrainingStopped, one_line, shown
+from ..errors import (
+    CheckpointError,
+    InputError,
+    OutputError,
+    TrainingError,
+    TrainingStopped,
+    one_line,
+    printable,
+    shown,
+)
 from ..inference.precision import DTYPES
 from ..weights.files import TRUST
 from ..weights.mmengine_loader import use_safe_reading
 from .launch import LAUNCHERS
 from .resuming import command_to_resume
+from .terminal import screens
 
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
 FLAGS = ('allow_partial', 'amp', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
@@ -110,16 +120,19 @@ def run(main: Callable[[], None]) -> None:
     """Runs a tool, which reads checkpoints without running code in them, whatever config it is given.
 
     A user's error becomes one line on stderr and exit status 2, anything else a traceback. Where a signal stops
-    training, the line is how to go on, and the status `TrainingStopped.STATUS`.
+    training, the line is how to go on, and the status `TrainingStopped.STATUS`. Neither that nor any other output steers
+    the terminal, whatever file names there are.
     """
     use_safe_reading()
     try:
-        main()
+        with screens():
+            main()
     except TrainingStopped as stop:
         for number in STOPS:  # what started several processes ends those that end last
             signal.signal(number, signal.SIG_IGN)
         if stop.message:
-            sys.stderr.write(f'stopped by {as_flags(stop.message)}: {command_to_resume(stop.work_dir)}\n')
+            said = f'{as_flags(stop.message)}: {command_to_resume(stop.work_dir)}'
+            sys.stderr.write(f'stopped by {printable(said)}\n')
         sys.exit(stop.STATUS)
     except KeyboardInterrupt:
         sys.stderr.write('error: interrupted\n')
@@ -154,5 +167,5 @@ def as_flags(message: str) -> str:
 
 def fail(message: str) -> NoReturn:
     """Ends the process with an error in one line and status 2."""
-    sys.stderr.write(f'error: {as_flags(message)}\n')
+    sys.stderr.write(f'error: {printable(as_flags(message))}\n')
     sys.exit(2)

@@ -4,10 +4,12 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .terminal import Screened
+
 
 def open_console() -> Console:
     """Returns the console to print tables on: as wide as the terminal, 120 columns in a log."""
-    console = Console()
+    console = Screened()
     if not console.is_terminal:
         console.width = 120
     return console

@@ -8,6 +8,7 @@ from matplotlib.ticker import NullLocator
 from rich.markup import escape
 from rich.table import Table
 
+from ..errors import printable
 from ..visualization.style import BLUE, GREY, INK, RED, SMALL, house_style, new_figure, render_files
 
 ROWS = 50  # classes in a column of the picture
@@ -75,7 +76,7 @@ def histogram_figure(classes: Sequence[str], pixels: np.ndarray, images: np.ndar
                       color=GREY if pixels[i] else NEVER)
             if not pixels[i]:
                 axes.get_yticklabels()[row].set_color(NEVER)
-    figure.suptitle(title, x=0.01, ha='left', color=INK)
+    figure.suptitle(printable(title), x=0.01, ha='left', color=INK)
     return figure
 
 
@@ -86,4 +87,5 @@ def histogram_files(classes: Sequence[str], pixels: np.ndarray, images: np.ndarr
 
 
 def _short(name: str, length: int = 24) -> str:
+    name = printable(name)
     return name if len(name) <= length else f'{name[:length - 1]}…'

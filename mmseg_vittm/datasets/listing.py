@@ -9,8 +9,10 @@ from mmengine.dataset import BaseDataset
 
 from ..errors import DataError, InputError, one_line
 from ..stack import DATASETS
+from .toy.scenes import DEFAULT_ROOT, ToyScenes, check_drawn
 
 ADE20K_SOURCE = 'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB)'
+TOY_SCENES = ('ToyScenes', 'mmseg.ToyScenes', ToyScenes)
 SKIP_OPTIONS = ('bad_data', 'max_skipped')  # of a dataset's config: for CheckedDataset, not for the dataset
 
 
@@ -42,7 +44,7 @@ def leave_files_to_checks(cfg: dict) -> dict:
     """Returns a copy of a dataset's config in which toy scenes do not refuse a set with bad files."""
     cfg = copy.deepcopy(cfg)
     for leaf in datasets_of(cfg):
-        if leaf.get('type') in ('ToyScenes', 'mmseg.ToyScenes'):
+        if leaf.get('type') in TOY_SCENES:
             leaf.setdefault('check_files', False)
     return cfg
 
@@ -55,16 +57,27 @@ def check_folders(dataset: ConfigDict, dataloader: str) -> None:
         dataloader: Name of the dataloader that has it.
 
     Raises:
-        DataError: One is missing or empty; says where ADE20K is to be had.
+        DataError: One is missing or empty, or no folder is named; says where ADE20K is to be had.
     """
-    if dataset.get('type') == 'ToyScenes' or dataset.get('backend_args'):  # draws itself, or is no folder
+    if dataset.get('backend_args'):  # is no folder
         return
-    root = Path(dataset.get('data_root') or '')
-    for folder in (dataset.get('data_prefix') or {}).values():
+    root, prefix = dataset.get('data_root'), dataset.get('data_prefix') or {}
+    if not isinstance(prefix, dict) or not all(isinstance(path, (str, os.PathLike, type(None)))
+                                               for path in (root, *prefix.values())):
+        raise DataError(f'{dataloader}: data_root must be a folder, and data_prefix name folders in it, got {root!r} '
+                        f'and {prefix!r}; correct them')
+    if dataset.get('type') in TOY_SCENES:
+        check_drawn(root or DEFAULT_ROOT, dataset.get('draw', False))
+        return
+    root = Path(root or '')
+    for folder in prefix.values():
         path = root / (folder or '')
-        problem = None if path.is_dir() else 'no such folder'
-        if problem is None and not any(path.iterdir()):
-            problem = 'the folder is empty'
+        problem = None if os.path.isdir(path) else 'no such folder'
+        try:
+            if problem is None and not any(os.scandir(path)):
+                problem = 'the folder is empty'
+        except OSError as error:
+            problem = f'cannot be read ({error.strerror})'
         if problem:
             raise DataError(path.resolve(), f'{problem}, but {dataloader} ({dataset.get("type")}) reads it',
                             _remedy(dataset, root))

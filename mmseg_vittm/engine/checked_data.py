@@ -34,8 +34,10 @@ def use_checked_data(runner: Runner) -> None:
 
 def num_classes(cfg: Config) -> int | None:
     """Returns the number of classes of a config's model, where it says so."""
-    model = cfg.get('model') or {}
+    model = cfg.get('model')
+    if not isinstance(model, dict):
+        return None
     head = (model.get('module') or model).get('decode_head') or {}  # `module`: of test-time augmentation
     if isinstance(head, (list, tuple)):
         head = head[-1]
-    return head.get('num_classes')
+    return head.get('num_classes') if isinstance(head, dict) else None

@@ -4,10 +4,12 @@ import os
 import numpy as np
 import pytest
 from bad_files import FAULTS, dataset_config, splits_config, spoil, write_set
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from PIL import Image
 
+from mmseg_vittm.datasets.listing import check_folders
 from mmseg_vittm.datasets.survey import ALL, survey
+from mmseg_vittm.errors import DataError
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -122,3 +124,12 @@ def test_a_crash_is_a_fault_of_its_file(tmp_path, monkeypatch):
         9) if sample.info['img_path'].endswith('training/2.jpg') else ([], None))
     (fault, ) = look(root, 2).faults
     assert fault.file == str(root / 'images/training/2.jpg') and 'ends the process (exit status 9)' in fault.problem
+
+
+@pytest.mark.parametrize('changes', [dict(data_root=5), dict(data_prefix=5), dict(data_prefix=dict(img_path=5)),
+                                     dict(data_root='x' * 300), dict(data_root='x/' * 2100),
+                                     dict(type='ToyScenes', data_root='x' * 300), dict(type='ToyScenes', data_root=5)])
+def test_a_data_root_that_is_none(changes):
+    with pytest.raises(DataError, match='data_root'):
+        check_folders(ConfigDict(dict(type='BaseSegDataset', data_root='.', data_prefix=dict(img_path='.')) | changes),
+                      'train_dataloader')

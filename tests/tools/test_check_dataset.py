@@ -1,9 +1,11 @@
 """`tools/check_dataset.py`: what it says and writes, and what it ends with."""
 import csv
+import errno
 import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from bad_files import splits_config, spoil, write_set
@@ -48,6 +50,34 @@ def test_user_errors(tmp_path, monkeypatch, capsys):
     said = error_inside(monkeypatch, capsys, 'check_dataset.py', config, '-o', config)
     assert 'set.py' in said
     assert 'at least 1' in error_inside(monkeypatch, capsys, 'check_dataset.py', config, '--workers', '0')
+
+
+@pytest.mark.skipif(not os.path.isdir('/proc'), reason='needs limits of Linux')
+@pytest.mark.parametrize('out', ['out', 'set.py/out', 'x' * 300, 'full'])
+def test_a_report_that_cannot_be_written(tmp_path, monkeypatch, capsys, out):
+    """One line, and nothing of the report stays; on a full disk too."""
+    config = write_config(tmp_path / 'set.py', write_set(tmp_path / 'set'))
+    if out == 'out':
+        (tmp_path / 'out').touch()
+    before = sorted(tmp_path.rglob('*'))
+    if out == 'full':
+        def full(path, content, own=Path.write_bytes):
+            own(path, content[:100])
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        monkeypatch.setattr(Path, 'write_bytes', full)
+    said = error_inside(monkeypatch, capsys, 'check_dataset.py', config, '-o', tmp_path / out, '--workers', '1')
+    assert 'cannot be written' in said and said.startswith('error: ') and out in said
+    assert [path for path in sorted(tmp_path.rglob('*')) if path.is_file()] == [p for p in before if p.is_file()]
+
+
+def test_a_mistyped_data_root_draws_nothing(tmp_path, monkeypatch, capsys):
+    toy = ROOT / 'configs' / 'segmenter_vittm_t_toy.py'
+    monkeypatch.chdir(tmp_path)
+    for tool in (['check_dataset.py'], ['train.py', '--work-dir', 'work']):
+        said = error_inside(monkeypatch, capsys, tool[0], toy, '--data-root', tmp_path / 'toy_scnes', *tool[1:])
+        assert f'{tmp_path}/toy_scnes: no such folder' in said and 'train_dataloader.dataset.draw=True' in said
+        assert 'correct --data-root' in said or 'correct data_root' in said
+    assert os.listdir(tmp_path) == []
 
 
 def test_interrupt_is_clean(tmp_path):

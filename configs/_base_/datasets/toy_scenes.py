@@ -1,4 +1,5 @@
-# Procedural scenes, drawn into data/toy_scenes when first read: ADE20K's layout, nothing to download.
+# Procedural scenes, drawn into data/toy_scenes when first read: ADE20K's layout, nothing to download. Into another
+# data_root they are drawn where `draw=True` in the datasets asks for it.
 dataset_type = 'ToyScenes'
 data_root = 'data/toy_scenes'
 crop_size = (128, 128)

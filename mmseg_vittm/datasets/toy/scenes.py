@@ -12,6 +12,8 @@ from mmseg.datasets import BaseSegDataset
 from PIL import Image
 from rich.progress import track
 
+from ...errors import DataError, InputError
+from ...outputs import not_written
 from ...stack import DATASETS, MMLogger
 from .canvas import CLASSES
 from .drawing import draw_scene
@@ -19,6 +21,10 @@ from .drawing import draw_scene
 # Raise it with any change that changes a picture: a set on disk from another version is then refused, not mixed in.
 DRAWING_VERSION = 2
 RECORD = 'toy_scenes.json'
+DEFAULT_ROOT = 'data/toy_scenes'  # where scenes are drawn unasked
+REMEDY = (f'toy scenes are drawn unasked only into {DEFAULT_ROOT}; correct data_root, or have them drawn there by '
+          'cfg_options train_dataloader.dataset.draw=True val_dataloader.dataset.draw=True '
+          'test_dataloader.dataset.draw=True')
 SPLITS = {'training': ('num_train', 'Toy_train'), 'validation': ('num_val', 'Toy_val')}
 LEAST = dict(num_train=1, num_val=1, image_size=32, seed=0)
 
@@ -27,12 +33,13 @@ LEAST = dict(num_train=1, num_val=1, image_size=32, seed=0)
 class ToyScenes(BaseSegDataset):
     """Street and country scenes drawn by a program, for trying things without a download.
 
-    The set is drawn into `data_root` the first time it is read (about 15 s) and read from there ever after. The
-    same parameters give the same pictures everywhere; a scene depends on `seed`, its split and its number alone,
-    so a larger set begins with the scenes of a smaller one.
+    The set is drawn into `data/toy_scenes` the first time it is read (about 15 s) and read from there ever after; into
+    another folder only where `draw` asks for it, since a path may be mistyped. The same parameters give the same
+    pictures everywhere; a scene depends on `seed`, its split and its number alone, so a larger set begins with the
+    scenes of a smaller one.
 
     Args:
-        data_root: The folder of the set. It must hold exactly this set, be empty, or not exist.
+        data_root: The folder of the set. It must hold exactly this set; or nothing, where it is to be drawn.
         data_prefix: Folders under `data_root`. None is the training split,
             `dict(img_path='images/training', seg_map_path='annotations/training')`.
         pipeline: As everywhere in MMSegmentation, like all that is not named here.
@@ -44,10 +51,13 @@ class ToyScenes(BaseSegDataset):
         reduce_zero_label: Whether label 0 (unlabelled) becomes `ignore_index` and k becomes k - 1.
         check_files: Whether every file of the set must be there and hold something; `CheckedDataset`, which names bad
             files itself, sets False.
+        draw: Whether to draw the set into `data_root` where nothing is there, whichever folder that is.
 
     Raises:
-        ValueError: A parameter makes no set, or `data_root` holds another set.
-        FileExistsError: `data_root` holds something else, or this set with files missing.
+        DataError: `data_root` holds nothing, and is not to be drawn.
+        InputError: A parameter makes no set; `data_root` holds another set, something else, or this set with files
+            missing.
+        OutputError: The set cannot be drawn there.
     """
     METAINFO = dict(
         classes=CLASSES,
@@ -55,14 +65,14 @@ class ToyScenes(BaseSegDataset):
                  [190, 90, 70], [150, 100, 50], [30, 110, 50], [160, 160, 130], [220, 40, 60], [250, 150, 30],
                  [240, 90, 200], [250, 230, 60]])
 
-    def __init__(self, data_root: str = 'data/toy_scenes', data_prefix: dict[str, str] | None = None,
+    def __init__(self, data_root: str = DEFAULT_ROOT, data_prefix: dict[str, str] | None = None,
                  pipeline: Sequence[dict | Callable] = (), test_mode: bool = False, num_train: int = 600,
                  num_val: int = 40, image_size: int = 128, seed: int = 0, metainfo: dict | None = None,
                  indices: int | Sequence[int] | None = None, serialize_data: bool = True, lazy_init: bool = False,
                  max_refetch: int = 1000, ignore_index: int = 255, reduce_zero_label: bool = True,
-                 check_files: bool = True):
+                 check_files: bool = True, draw: bool = False):
         self.parameters = dict(num_train=num_train, num_val=num_val, image_size=image_size, seed=seed,
-                               check_files=check_files)
+                               check_files=check_files, draw=draw)
         if data_prefix is None:
             data_prefix = dict(img_path='images/training', seg_map_path='annotations/training')
         super().__init__(
@@ -77,7 +87,8 @@ class ToyScenes(BaseSegDataset):
         return super().load_data_list()
 
 
-def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed: int, check_files: bool = True) -> None:
+def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed: int, check_files: bool = True,
+            draw: bool = False) -> None:
     """Sees to it that `data_root` holds the set: draws it if there is nothing, checks it if there is something.
 
     A set appears under its name only when it is complete: it is drawn into a folder of its own beside `data_root`
@@ -88,11 +99,30 @@ def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed:
                   seed=seed)
     for name, least in LEAST.items():
         if not isinstance(record[name], int) or record[name] < least:
-            raise ValueError(f'{name} must be an integer of at least {least}, got {record[name]!r}')
+            raise InputError(f'{name} must be an integer of at least {least}, got {record[name]!r}')
+    check_drawn(data_root, draw)
     root = Path(os.path.realpath(data_root))
-    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+    if _is_nothing(root):
         _draw(root, record)
     _check(root, record, check_files)
+
+
+def check_drawn(data_root: str, draw: bool = False) -> None:
+    """Checks that there is something in `data_root`, or that scenes may be drawn there.
+
+    Raises:
+        DataError: Neither.
+    """
+    root = Path(os.path.realpath(data_root))
+    if not draw and root != Path(os.path.realpath(DEFAULT_ROOT)) and _is_nothing(root):
+        raise DataError(root, 'the folder is empty' if os.path.exists(root) else 'no such folder', REMEDY)
+
+
+def _is_nothing(root: Path) -> bool:
+    try:
+        return not os.path.exists(root) or os.path.isdir(root) and not any(os.scandir(root))
+    except OSError as error:
+        raise DataError(root, f'cannot be read ({error.strerror})', 'choose another data_root') from error
 
 
 def _draw(root: Path, record: dict[str, int]) -> None:
@@ -114,6 +144,8 @@ def _draw(root: Path, record: dict[str, int]) -> None:
         except OSError:
             if not (root / RECORD).exists():  # which another process has drawn meanwhile
                 raise
+    except OSError as error:
+        raise not_written(root, error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -124,13 +156,13 @@ def _check(root: Path, record: dict[str, int], check_files: bool) -> None:
     try:
         found = json.loads((root / RECORD).read_text())
         found = {name: found[name] for name in record}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileExistsError(
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
             f'{root} exists but is no set of toy scenes: its {RECORD} is missing or unreadable. {remedy}') from error
     different = [f'{name} is {found[name]} there, {value} was asked for' for name, value in record.items()
                  if found[name] != value]
     if different:
-        raise ValueError(f'{root} holds other toy scenes: {"; ".join(different)}. {remedy}')
+        raise InputError(f'{root} holds other toy scenes: {"; ".join(different)}. {remedy}')
     if not check_files:
         return
     present = {entry.path for kind in ('images', 'annotations') for split in SPLITS if (root / kind / split).is_dir()
@@ -138,8 +170,8 @@ def _check(root: Path, record: dict[str, int], check_files: bool) -> None:
     wanted = [str(path) for _, *pair in _scene_files(root, record) for path in pair]
     missing = [path for path in wanted if path not in present]
     if missing:
-        raise FileExistsError(f'{len(missing)} of the {len(wanted)} files of {root} are missing or empty, the first is '
-                              f'{missing[0]}. {remedy}')
+        raise InputError(f'{len(missing)} of the {len(wanted)} files of {root} are missing or empty, the first is '
+                         f'{missing[0]}. {remedy}')
 
 
 def _scene_files(root: Path, record: dict[str, int]) -> Iterator[tuple[tuple[int, int], Path, Path]]:

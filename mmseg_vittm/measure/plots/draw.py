@@ -2,6 +2,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...errors import printable
 from ...outputs import claim_folder, write_whole
 from ...stack import MMLogger
 from ...visualization.style import house_style, render_files
@@ -35,6 +36,7 @@ def draw_plots(files: Sequence[str], out: str, metafiles: Sequence[str | Path], 
     """
     folder, logger = Path(out), MMLogger.get_current_instance()
     claim_folder(folder, NAMES, overwrite)
+    title = title and printable(title)
     measurements, metadata = read_measurements(files), read_metafiles(metafiles)
     protocol = measurements[0].conditions['protocol']
     points = make_points(measurements, metadata, parse_mious(mious, [one.stem for one in measurements]))

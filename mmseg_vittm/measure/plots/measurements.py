@@ -1,15 +1,19 @@
 """The benchmark's JSON files, read and checked, and the sentence on how they were measured."""
 import json
-import math
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from reprlib import repr  # of what is in a file: of any depth and length
 
-from ...errors import InputError, one_line
+from ...errors import InputError, one_line, printable
 from ..benchmark.stages import STAGES
 from ..records import variants
 from .metafiles import display_name
 
+LARGEST = 100 << 20  # bytes of a file, thousands of times what a benchmark writes
+MOST = 1e9  # of any speed or time, in whatever unit
 REMEDY = 'such files are written by tools/benchmark.py'
 # Records that differ in one of these cannot stand in one figure.
 CONDITIONS = ('device', 'device_name', 'threads', 'torch', 'batch_size', 'protocol', 'source')
@@ -54,11 +58,12 @@ class Measurement:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number that can be drawn: no NaN, and none beyond what an axis can have."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -MOST <= value <= MOST
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST
 
 
 def _is_text(value: object) -> bool:
@@ -68,31 +73,34 @@ def _is_text(value: object) -> bool:
 NEEDED = {key: (_is_text, 'a text') for key in ('config', 'device', 'device_name', 'dtype', 'torch')} | {
     'protocol': (SPEED_UNITS.__contains__, f'one of {sorted(SPEED_UNITS)}'),
     'batch_size': (_is_count, 'a whole number above 0'), 'images': (_is_count, 'a whole number above 0'),
-    'fps': (lambda value: _is_number(value) and value > 0, 'a number above 0')}
+    'fps': (lambda value: _is_number(value) and value * MOST >= 1, f'a number above 0, at most {MOST:g}')}
 
 
 def _measurement(record: object, place: str, file: str) -> Measurement:
     if not isinstance(record, dict):
-        raise InputError(f'{place} must be an object of names and values, got {record!r}; {REMEDY}')
+        raise InputError(f'{place} must be an object of names and values, got {repr(record)}; {REMEDY}')
     needed = NEEDED | ({'threads': NEEDED['images']} if str(record.get('device')).startswith('cpu') else {})
     for key, (valid, meaning) in needed.items():
         if key not in record:
             raise InputError(f'{place} has no {key!r}; {REMEDY}')
         if isinstance(record[key], (list, dict)) or not valid(record[key]):
-            raise InputError(f'{place}: {key!r} must be {meaning}, got {record[key]!r}; {REMEDY}')
+            raise InputError(f'{place}: {key!r} must be {meaning}, got {repr(record[key])}; {REMEDY}')
     quartiles = record.get('fps_iqr')
     if quartiles is not None:
         if not (isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_number, quartiles))):
-            raise InputError(f"{place}: 'fps_iqr' must be two numbers, got {quartiles!r}; {REMEDY}")
+            raise InputError(f"{place}: 'fps_iqr' must be two numbers, got {repr(quartiles)}; {REMEDY}")
         quartiles = tuple(quartiles)
     stages = record.get('stages_ms') or {}
     for key, value in stages.items() if isinstance(stages, dict) else [('stages_ms', stages)]:
         if key not in STAGES or value is not None and not (_is_number(value) and value >= 0):
-            raise InputError(f"{place}: 'stages_ms' must hold milliseconds for {sorted(STAGES)}, got {stages!r}; "
+            raise InputError(f"{place}: 'stages_ms' must hold milliseconds for {sorted(STAGES)}, got {repr(stages)}; "
                              f'{REMEDY}')
+    for key in ('segmentor', 'source'):
+        if record.get(key) is not None and not _is_text(record[key]):
+            raise InputError(f'{place}: {key!r} must be a text, got {repr(record[key])}; {REMEDY}')
     flags = record.get('cpu_flags') or []  # older records have none
     if not (isinstance(flags, list) and all(map(_is_text, flags))):
-        raise InputError(f"{place}: 'cpu_flags' must be a list of names, got {flags!r}; {REMEDY}")
+        raise InputError(f"{place}: 'cpu_flags' must be a list of names, got {repr(flags)}; {REMEDY}")
     conditions = {key: record.get(key) for key in CONDITIONS}
     conditions['device'] = record['device'].split(':')[0]  # cuda:1 is as fast as cuda:0
     if conditions['device'] != 'cpu':
@@ -101,6 +109,24 @@ def _measurement(record: object, place: str, file: str) -> Measurement:
                        {key: stages[key] for key in STAGES if stages.get(key)}, record.get('segmentor'),
                        record['dtype'], bool(record.get('compile')),
                        cpu_flags=tuple(flags) if conditions['device'] == 'cpu' else ())
+
+
+def _read(file: str) -> object:
+    try:
+        about = os.stat(file)  # before it is opened: a pipe would wait, a device give without end
+        if not stat.S_ISREG(about.st_mode):
+            raise InputError(f'{file}: is a folder, pipe or device, no file; {REMEDY}')
+        if about.st_size > LARGEST:
+            raise InputError(f'{file}: is too large for results ({about.st_size >> 20} MiB); {REMEDY}')
+        return json.loads(Path(file).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise InputError(f'{file}: cannot be read ({error.strerror}); {REMEDY}') from error
+    except RecursionError as error:
+        raise InputError(f'{file}: is nested too deeply; {REMEDY}') from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f'{file}: is not JSON ({one_line(error)}); {REMEDY}') from error
 
 
 def read_measurements(files: Sequence[str]) -> list[Measurement]:
@@ -112,12 +138,7 @@ def read_measurements(files: Sequence[str]) -> list[Measurement]:
     """
     measurements = []
     for file in files:
-        try:
-            records = json.loads(Path(file).read_text(encoding='utf-8'))
-        except OSError as error:
-            raise InputError(f'{file}: cannot be read ({error.strerror}); {REMEDY}') from error
-        except ValueError as error:
-            raise InputError(f'{file}: is not JSON ({one_line(error)}); {REMEDY}') from error
+        records = _read(file)
         if not isinstance(records, list):
             raise InputError(f'{file}: must be a list of records, got {type(records).__name__}; {REMEDY}')
         measurements += [_measurement(record, f'{file}: record {number}', file)
@@ -160,4 +181,4 @@ def describe_conditions(measurements: Sequence[Measurement], metadata: dict[str,
         segmentors = {None: []}  # the names say it
     by_size = sorted(segmentors, key=lambda kind: len(segmentors[kind]))
     mixed = [f'{", ".join(segmentors[kind])} in {kind}' for kind in by_size[:-1]] + [f'the others in {by_size[-1]}']
-    return ', '.join(parts) + '.' + f' {"; ".join(mixed)}.' * (len(by_size) > 1)
+    return printable(', '.join(parts) + '.' + f' {"; ".join(mixed)}.' * (len(by_size) > 1))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from ...errors import InputError
+from ...errors import InputError, printable
 
 LONGEST_NAME = 40  # characters; longer ones would leave the plots no room
 
@@ -26,5 +26,5 @@ def read_metafiles(files: Sequence[str | Path]) -> dict[str, dict]:
 
 def display_name(stem: str, metadata: dict[str, dict]) -> str:
     """Returns the backbone's name of a config, or its stem where no metafile has it; a long one without its middle."""
-    name = metadata.get(stem, {}).get('Backbone', stem)
+    name = metadata.get(stem, {}).get('Backbone') or printable(stem)
     return name if len(name) <= LONGEST_NAME else f'{name[:LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2:]}'

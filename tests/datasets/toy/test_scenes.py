@@ -15,6 +15,7 @@ import mmseg_vittm.datasets.toy.scenes as toy_scenes
 from mmseg_vittm import ToyScenes
 from mmseg_vittm.datasets.toy.canvas import CLASSES
 from mmseg_vittm.datasets.toy.drawing import draw_scene
+from mmseg_vittm.errors import DataError, InputError, OutputError
 
 SMALL = dict(num_train=6, num_val=3, image_size=48, seed=3)
 
@@ -26,7 +27,7 @@ def files_under(root: Path) -> dict[str, bytes]:
 
 def draw_small(root: Path, **changes) -> ToyScenes:
     """A small set at `root`."""
-    return ToyScenes(data_root=str(root), **{**SMALL, **changes})
+    return ToyScenes(data_root=str(root), draw=True, **{**SMALL, **changes})
 
 
 def test_layout_and_types(tmp_path):
@@ -46,7 +47,7 @@ def test_built_from_a_config(tmp_path):
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
     with DefaultScope.overwrite_default_scope('mmseg'):
         dataset = DATASETS.build(dict(
-            type='ToyScenes', data_root=str(tmp_path / 'toy'), pipeline=pipeline, test_mode=True, **SMALL,
+            type='ToyScenes', data_root=str(tmp_path / 'toy'), draw=True, pipeline=pipeline, test_mode=True, **SMALL,
             data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation')))
     sample = dataset[0]
     label = sample['data_samples'].gt_sem_seg.data
@@ -97,7 +98,7 @@ def test_failure_leaves_nothing_and_the_next_run_succeeds(tmp_path, monkeypatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(toy_scenes, 'draw_scene', failing)
-        with pytest.raises(OSError, match='disk full'):
+        with pytest.raises(OutputError, match='toy: cannot be written .*disk full'):
             draw_small(tmp_path / 'toy')
     assert os.listdir(tmp_path) == []
     assert len(draw_small(tmp_path / 'toy')) == 6
@@ -105,7 +106,8 @@ def test_failure_leaves_nothing_and_the_next_run_succeeds(tmp_path, monkeypatch)
 
 def test_processes_racing_end_with_one_set(tmp_path):
     context = multiprocessing.get_context('fork')
-    racers = [context.Process(target=toy_scenes.prepare, args=(str(tmp_path / 'toy'),), kwargs=SMALL) for _ in range(3)]
+    arguments = dict(args=(str(tmp_path / 'toy'),), kwargs=SMALL | dict(draw=True))
+    racers = [context.Process(target=toy_scenes.prepare, **arguments) for _ in range(3)]
     for racer in racers:
         racer.start()
     for racer in racers:
@@ -149,7 +151,7 @@ def test_other_parameters_are_an_error(tmp_path, changes):
 def test_foreign_folder_is_left_alone(tmp_path):
     (tmp_path / 'photos').mkdir()
     (tmp_path / 'photos/me.jpg').write_bytes(b'mine')
-    with pytest.raises(FileExistsError, match='photos exists but is no set of toy scenes.*Choose another data_root'):
+    with pytest.raises(InputError, match='photos exists but is no set of toy scenes.*Choose another data_root'):
         draw_small(tmp_path / 'photos')
     assert files_under(tmp_path) == {'photos/me.jpg': b'mine'}
 
@@ -158,7 +160,7 @@ def test_missing_and_empty_files_are_an_error(tmp_path):
     draw_small(tmp_path / 'toy')
     (tmp_path / 'toy/images/training/Toy_train_00000002.jpg').unlink()
     (tmp_path / 'toy/annotations/validation/Toy_val_00000001.png').write_bytes(b'')
-    with pytest.raises(FileExistsError, match='2 of the 18 files of .* the first is .*train_00000002'):
+    with pytest.raises(InputError, match='2 of the 18 files of .* the first is .*train_00000002'):
         draw_small(tmp_path / 'toy')
 
 
@@ -166,7 +168,7 @@ def test_missing_and_empty_files_are_an_error(tmp_path):
 def test_unreadable_record_is_an_error(tmp_path, record):
     draw_small(tmp_path / 'toy')
     (tmp_path / 'toy' / toy_scenes.RECORD).write_text(record)
-    with pytest.raises(FileExistsError, match='toy_scenes.json is missing or unreadable'):
+    with pytest.raises(InputError, match='toy_scenes.json is missing or unreadable'):
         draw_small(tmp_path / 'toy')
 
 
@@ -192,3 +194,16 @@ def test_colour_and_position_do_not_solve_it(tmp_path):
 def test_baseline_names_the_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match='images/training'):
         regression_miou(tmp_path)
+
+
+@pytest.mark.parametrize('empty', [False, True])
+def test_drawn_unasked_only_where_expected(tmp_path, monkeypatch, empty):
+    if empty:
+        (tmp_path / 'toy').mkdir()
+    before = os.listdir(tmp_path)
+    with pytest.raises(DataError, match='toy: .*drawn unasked only into data/toy_scenes; correct data_root.*draw=True'):
+        ToyScenes(data_root=str(tmp_path / 'toy'), **SMALL)
+    assert os.listdir(tmp_path) == before and not [*tmp_path.glob('toy/*')]
+    monkeypatch.chdir(tmp_path)
+    for root in ('data/toy_scenes', str(tmp_path / 'data' / 'toy_scenes')):
+        assert len(ToyScenes(data_root=root, **SMALL)) == 6

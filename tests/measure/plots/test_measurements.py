@@ -1,6 +1,7 @@
 """What is read of the benchmark's files."""
 import json
 import math
+import os
 
 import pytest
 from plotted import SEGNEXT, VIT, VITTM, record, write
@@ -32,6 +33,32 @@ def test_wrong_files(content, problem, tmp_path):
     with pytest.raises(InputError, match=problem) as caught:
         read_measurements([str(path)])
     assert str(path) in str(caught.value) and 'tools/benchmark.py' in str(caught.value)
+
+
+@pytest.mark.parametrize('content, problem', [
+    ('[' * 100_000, 'nested too deeply'), ('[' * 900 + ']' * 900, 'record 1 must be an object'),
+    ('[{"fps": 1' + '0' * 5000 + '}]', 'not JSON'), ('\ufeff[]', 'not JSON'), (b'\xff[]', 'not JSON'),
+    (json.dumps([record(fps=10**400)]), "'fps' must"), (json.dumps([record(images=10**400)]), "'images' must"),
+    (json.dumps([record(fps=1e308)]), "'fps' must"), (json.dumps([record(fps_iqr=[-math.inf, 1])]), "'fps_iqr' must"),
+    (json.dumps([record(fps_iqr=[1, 1e300])]), "'fps_iqr' must"), (json.dumps([record(segmentor=[1])]), "'segmentor'"),
+    (json.dumps([record(source={})]), "'source' must"), (json.dumps([['x' * 10**6]]), 'record 1 must')])
+def test_what_a_file_can_hold(content, problem, tmp_path):
+    path = tmp_path / 'results.json'
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=problem) as caught:
+        read_measurements([str(path)])
+    assert str(path) in str(caught.value) and len(str(caught.value)) < 1000
+
+
+def test_only_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.json')
+    with open(tmp_path / 'sparse.json', 'wb') as file:
+        file.truncate(1 << 40)
+    for path in (tmp_path / 'pipe.json', '/dev/zero', tmp_path):
+        with pytest.raises(InputError, match='is a folder, pipe or device'):
+            read_measurements([str(path)])
+    with pytest.raises(InputError, match='too large for results .1048576 MiB'):
+        read_measurements([str(tmp_path / 'sparse.json')])
 
 
 @pytest.mark.parametrize('key', [*NEEDED, 'threads'])

@@ -1,0 +1,123 @@
+"""What reaches the terminal: text without control characters, also out of file names, and a reader that may be gone."""
+import contextlib
+import errno
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from ..errors import printable
+from ..outputs import not_written
+
+READER_GONE = 141  # the exit status of a process that SIGPIPE has ended, in a shell
+_COLOUR = re.compile('(\x1b\\[[0-9;]*m)')
+
+
+class Screen:
+    """A standard stream that escapes what could steer a terminal; all else is the stream's own.
+
+    A write that fails, as into `| head`, is noted, and the stream leads nowhere from then on: training whose reader is
+    gone goes on.
+
+    Args:
+        stream: The stream; rich writes to a terminal past this, which it steers.
+
+    Attributes:
+        failure: The error of the first write that failed, or None.
+    """
+
+    def __init__(self, stream: TextIO):
+        self.stream, self.failure = stream, None
+        self.is_terminal = stream.isatty()
+        if self.is_terminal:
+            self.rich_proxied_file = stream
+        if hasattr(stream, 'reconfigure'):
+            stream.reconfigure(errors='backslashreplace')
+
+    def __getattr__(self, name: str):
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes text. Colours, which log lines have on a terminal, stay."""
+        parts = _COLOUR.split(text) if self.is_terminal else [text]
+        self._try(self.stream.write, ''.join(part if number % 2 else printable(part, '\n\t')
+                                             for number, part in enumerate(parts)))
+        return len(text)
+
+    def writelines(self, lines) -> None:
+        """Writes several texts."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Hands on what was written."""
+        self._try(self.stream.flush)
+
+    def _try(self, call, *arguments) -> None:
+        try:
+            call(*arguments)
+        except OSError as error:
+            if self.failure is None:
+                self.failure = error
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.stream.fileno())  # Python's own flush at the end fails otherwise
+                os.close(nowhere)
+
+    def check(self) -> None:
+        """Ends the process quietly where nobody reads it any more.
+
+        Raises:
+            OutputError: What was written did not get through, such as to a file on a full disk.
+        """
+        if self.failure is None:
+            return
+        if self.failure.errno == errno.EPIPE:
+            sys.exit(READER_GONE)
+        raise not_written('standard output', self.failure)
+
+
+class _Record(logging.LogRecord):
+    def getMessage(self) -> str:
+        return printable(super().getMessage(), '\n\t')
+
+
+@contextlib.contextmanager
+def screens() -> Iterator[None]:
+    """Puts `Screen`s in place of the standard streams until the block's end, and lets no log line steer a terminal.
+
+    Raises:
+        OutputError: See `Screen.check`.
+    """
+    before, factory = (sys.stdout, sys.stderr), logging.getLogRecordFactory()
+    sys.stdout, sys.stderr = (stream and Screen(stream) for stream in before)
+    logging.setLogRecordFactory(_Record)
+    own = sys.stdout
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        sys.stdout, sys.stderr = before
+        logging.setLogRecordFactory(factory)
+    if own is not None and own.failure is not None and own.failure.errno != errno.EPIPE:
+        own.check()
+
+
+class Screened(Console):
+    """A console of rich whose texts are free of control characters, and that ends where nobody reads it any more."""
+
+    def render_str(self, text: str, **options) -> Text:
+        """Returns a text for a string."""
+        return super().render_str(printable(text, '\n\t'), **options)
+
+    def print(self, *objects, **options) -> None:
+        """Prints, as `Console`."""
+        super().print(*objects, **options)
+        if isinstance(sys.stdout, Screen):
+            sys.stdout.check()
