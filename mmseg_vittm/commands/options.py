@@ -120,8 +120,8 @@ def run(main: Callable[[], None]) -> None:
     """Runs a tool, which reads checkpoints without running code in them, whatever config it is given.
 
     A user's error becomes one line on stderr and exit status 2, anything else a traceback. Where a signal stops
-    training, the line is how to go on, and the status `TrainingStopped.STATUS`. Neither that nor any other output steers
-    the terminal, whatever file names there are.
+    training, the line is how to go on, and the status `TrainingStopped.STATUS`. No output steers the terminal, whatever
+    file names there are.
     """
     use_safe_reading()
     try:
