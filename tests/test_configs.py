@@ -6,7 +6,7 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from tiny_models import ROOT
 
 import mmseg_vittm  # noqa: F401  (registers)
-from mmseg_vittm.commands.configs import datasets_of
+from mmseg_vittm.commands.configs.reading import datasets_of
 
 CONFIGS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
 ADE20K = [name for name in CONFIGS if name.endswith('ade20k.py')]

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 import mmseg_vittm  # noqa: F401  (registers)
-from mmseg_vittm.commands.configs import LOADERS, load_config
+from mmseg_vittm.commands.configs.reading import LOADERS, load_config
 from mmseg_vittm.commands.options import add_config_options, as_flags, run
 from mmseg_vittm.commands.progress import Reporter, open_console
 from mmseg_vittm.datasets.class_histogram import histogram_table

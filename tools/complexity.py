@@ -4,7 +4,7 @@ import argparse
 from rich.console import Console
 
 import mmseg_vittm  # noqa: F401  (registers)
-from mmseg_vittm.commands.configs import load_config
+from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.commands.measuring import pixels, positive
 from mmseg_vittm.commands.options import add_config_options, run
 from mmseg_vittm.commands.progress import Reporter, open_console

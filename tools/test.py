@@ -3,7 +3,7 @@ import argparse
 import contextlib
 
 import mmseg_vittm
-from mmseg_vittm.commands.configs import load_config
+from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.commands.interrupts import clean_end
 from mmseg_vittm.commands.jobs import prepare_test
 from mmseg_vittm.commands.launch import prepare_launch

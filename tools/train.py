@@ -8,13 +8,13 @@ import sys
 os.environ.setdefault('GOMP_SPINCOUNT', '3000')
 
 import mmseg_vittm
-from mmseg_vittm.commands.configs import load_config
+from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.commands.jobs import prepare_training
 from mmseg_vittm.commands.launch import divide_batch, is_main, prepare_launch, world_size
 from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_launch_options, run
+from mmseg_vittm.engine.processes.stop_signals import stop_signals
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
-from mmseg_vittm.engine.stop_signals import stop_signals
-from mmseg_vittm.engine.work_dir_lock import hold
+from mmseg_vittm.engine.work_dir.lock import hold
 from mmseg_vittm.inference.host_memory import keep_freed
 
 

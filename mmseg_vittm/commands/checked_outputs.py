@@ -11,7 +11,7 @@ from ..datasets.listing import datasets_of, list_samples
 from ..datasets.picture_names import name_pictures, pictures_of
 from ..errors import InputError, one_line
 from ..outputs import claim_file, claim_folder, refuse_existing, refuse_inputs
-from .configs import LOADERS
+from .configs.reading import LOADERS
 
 
 def check_test_outputs(cfg: Config, folders: dict[str, str], overwrite: bool = False) -> None:

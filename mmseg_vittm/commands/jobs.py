@@ -6,12 +6,12 @@ from mmengine.config import Config
 
 from ..datasets.listing import datasets_of
 from ..engine.amp import use_amp
-from ..engine.resume import NAMES, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
+from ..engine.work_dir.resume import NAMES, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
 from ..errors import InputError
 from ..outputs import claim_file, claim_folder
 from .checked_outputs import check_test_outputs
-from .configs import check_data
-from .trial import try_to_build
+from .configs.reading import check_data
+from .configs.trial import try_to_build
 
 
 def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str | None = None, amp: bool = False,

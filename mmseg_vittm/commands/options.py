@@ -10,7 +10,7 @@ from typing import NoReturn
 import torch
 from mmengine.config import DictAction
 
-from ..engine.stop_signals import STOPS
+from ..engine.processes.stop_signals import STOPS
 from ..errors import (
     CheckpointError,
     InputError,

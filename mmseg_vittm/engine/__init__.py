@@ -1,7 +1,6 @@
 """Training: the Runner, its hooks, checked data, resuming, atomic files. Importing this registers them."""
 from ..stack import MMLogger  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .amp import CpuAmpOptimWrapper
-from .atomic_files import AtomicBackend
 from .hooks.checkpoint_hook import AtomicCheckpointHook
 from .hooks.data_position_hook import DataPositionHook
 from .hooks.fast_inference_hook import FastInferenceHook
@@ -13,6 +12,7 @@ from .hooks.mean_loss_hook import MeanLossHook
 from .hooks.picture_hook import PictureHook
 from .hooks.random_state_hook import RandomStateHook
 from .runner import StrictRunner
+from .work_dir.atomic_files import AtomicBackend
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FastInferenceHook',

@@ -19,13 +19,16 @@ from ..outputs import write_whole
 from ..weights.dataset_meta import check_classes
 from ..weights.mmengine_loader import use_safe_reading
 from ..weights.whole_model import load_model_weights, read_checkpoint, unwrapped
-from .changed_settings import compare, describe, in_effect
 from .checked_data import use_checked_data
-from .data_workers import guard_workers
-from .earlier_run import CHECKPOINTS, EarlierRun, make_way
 from .hooks.stop_hook import StopHook
-from .named_deaths import named_deaths
-from .resume import (
+from .processes.data_workers import guard_workers
+from .processes.named_deaths import named_deaths
+from .processes.stop_signals import stop_signals
+from .state.changed_settings import compare, describe, in_effect
+from .state.saved_settings import SETTINGS, read_settings, settings_of
+from .work_dir.earlier_run import CHECKPOINTS, EarlierRun, make_way
+from .work_dir.lock import hold
+from .work_dir.resume import (
     checkpoint_folders,
     checkpoints_in,
     earlier_checkpoints,
@@ -35,10 +38,7 @@ from .resume import (
     save_folders,
     why_not_resumable,
 )
-from .run_folder import RunFolder, end_where_no_log_can_be_written
-from .saved_settings import SETTINGS, read_settings, settings_of
-from .stop_signals import stop_signals
-from .work_dir_lock import hold
+from .work_dir.run_folder import RunFolder, end_where_no_log_can_be_written
 
 AUTO = 'auto'
 

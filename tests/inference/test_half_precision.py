@@ -10,7 +10,7 @@ from tool_runs import logged_scores, run_tool, write_config
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmseg_vittm import optimize
-from mmseg_vittm.commands.configs import load_config
+from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.weights.whole_model import load_model
 
 # Four scenes learned, and tested on: labels of a model that has learned nothing are ties, which say nothing.

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from tiny_models import TINY
 from tool_runs import write_config
 
-from mmseg_vittm.engine.resume import why_not_resumable
 from mmseg_vittm.engine.runner import StrictRunner
+from mmseg_vittm.engine.work_dir.resume import why_not_resumable
 from mmseg_vittm.errors import CheckpointError
 from mmseg_vittm.weights.convert import convert_checkpoint
 from mmseg_vittm.weights.finite import check_finite

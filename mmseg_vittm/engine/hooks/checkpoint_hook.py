@@ -8,8 +8,8 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ...outputs import sync
-from ..atomic_files import remove_temporaries, write_atomically
-from ..work_dir_lock import holds
+from ..work_dir.atomic_files import remove_temporaries, write_atomically
+from ..work_dir.lock import holds
 
 KEPT = 'keep_ckpt_ids'  # mmengine's name in the message hub
 

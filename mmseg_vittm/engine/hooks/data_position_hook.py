@@ -6,8 +6,8 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from ...errors import InputError
-from ..data_position import PositionedIterator, RestOfEpoch, begin_at, has_stream
-from ..training_state import POSITION
+from ..state.data_position import PositionedIterator, RestOfEpoch, begin_at, has_stream
+from ..state.training_state import POSITION
 
 
 @HOOKS.register_module()

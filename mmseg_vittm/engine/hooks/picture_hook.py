@@ -12,7 +12,7 @@ from PIL import Image
 
 from ...outputs import whole_file
 from ...visualization.pictures import add_legend, colourise, enlarge, panels
-from ..earlier_run import PICTURES, make_way
+from ..work_dir.earlier_run import PICTURES, make_way
 from .image_names import ImageNames
 
 TITLES = ('input', 'truth', 'prediction')

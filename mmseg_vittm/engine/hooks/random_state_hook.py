@@ -4,8 +4,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..random_state import capture, restore
-from ..training_state import STATES
+from ..state.random_state import capture, restore
+from ..state.training_state import STATES
 
 
 @HOOKS.register_module()

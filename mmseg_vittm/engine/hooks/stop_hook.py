@@ -8,7 +8,7 @@ from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from ...errors import TrainingStopped
-from ..stop_signals import StopSignals
+from ..processes.stop_signals import StopSignals
 from .last_validation_hook import LastValidationHook
 
 WITHIN_EPOCH = 'iter_{}.pth'  # what a run by epochs has no name for

@@ -9,7 +9,7 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from mmseg_vittm.engine.resume import why_not_resumable
+from mmseg_vittm.engine.work_dir.resume import why_not_resumable
 
 
 @HOOKS.register_module()

@@ -1,0 +1,297 @@
+"""A config's parts built once to see whether they can be, before anything is written: nothing of them is kept."""
+import contextlib
+import copy
+import os
+import random
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mmengine.registry
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import BaseDataset
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.logging import MMLogger
+from mmengine.model import BaseTTAModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from mmseg.evaluation import IoUMetric
+from mmseg.models import EncoderDecoder
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from ...datasets.checked_dataset import check_skip_options
+from ...datasets.listing import SKIP_OPTIONS, datasets_of
+from ...errors import CheckpointError, InputError, OutputError, one_line, shown
+from .checks import SPLITS
+from .classes import find_class, registry_of
+from .sections import items_of
+
+# Whose classes fail because of what a config gives them; anyone else's own may have an error of their own.
+LIBRARIES = {'cv2', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg', 'mmseg_vittm', 'numpy', 'timm', 'torch',
+             'torchvision', *sys.stdlib_module_names}
+REFUSALS = (AssertionError, ValueError)  # how any class says that it does not like its arguments
+CREATORS = {getattr(torch, name) for name in ('empty', 'empty_strided', 'full', 'ones', 'rand', 'randn', 'zeros')}
+
+
+def try_to_build(cfg: Config, job: str) -> None:
+    """Builds what a job builds of a config, as far as that needs no data and writes nothing, and drops it.
+
+    Args:
+        cfg: The config, checked by `check_config`; it stays as it is.
+        job: `'train'`, `'test'` or `'infer'`.
+
+    Raises:
+        InputError: A part refuses its arguments, or cannot be made of them; names the part and the reason. An error in
+            a class of the user's own that is no `ValueError` or `AssertionError` stays what it is.
+    """
+    cfg = copy.deepcopy(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'), _nothing_drawn(), _nothing_said():
+        with _named(cfg, 'model'):
+            model = build_on_meta(lambda: mmengine.registry.MODELS.build(copy.deepcopy(cfg.model)))
+        _check_memory(cfg, model)
+        _check_test_mode(cfg, model)
+        if job == 'infer':
+            _try_each(cfg, 'test_pipeline', mmengine.registry.TRANSFORMS)
+            return
+        if job == 'train':
+            _try_optimizer(cfg, model)
+            _check_start(cfg)
+        _try_hooks(cfg)
+        splits = [split for split in (('train', 'val') if job == 'train' else ('test', ))
+                  if all(cfg.get(name) is not None for name in SPLITS[split])]
+        for split in splits:
+            _try_data(cfg, f'{split}_dataloader')
+            if split != 'train':
+                _try_evaluator(cfg, f'{split}_evaluator')
+
+
+def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """Builds a model without memory or numbers for its weights, where it allows that, and else as usual."""
+    try:
+        with _OnMeta():
+            return build()
+    except Exception:  # of what cannot be done without numbers; what else is wrong fails again
+        return build()
+
+
+class _OnMeta(TorchFunctionMode):
+    """Creates tensors without content; those that constructors compute with, by `linspace`, `arange`, have it."""
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        kwargs = kwargs or {}
+        if function in CREATORS and kwargs.get('device') is None and not kwargs.get('out'):
+            kwargs = kwargs | dict(device='meta')
+        return function(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def _nothing_drawn() -> Iterator[None]:
+    """Leaves all random numbers of the process as they were."""
+    python, array = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(array)
+
+
+@contextlib.contextmanager
+def _nothing_said() -> Iterator[None]:
+    """Keeps back what is logged or warned of meanwhile: it comes again where the parts are built to be used."""
+    MMLogger.get_current_instance()  # is made where there is none
+    loggers = {logger: logger.disabled for logger in MMLogger._instance_dict.values()}
+    for logger in loggers:
+        logger.disabled = True  # not logging.disable, whose answers mmengine's loggers would remember
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        for logger, disabled in loggers.items():
+            logger.disabled = disabled
+
+
+@contextlib.contextmanager
+def _named(cfg: Config, section: str) -> Iterator[None]:
+    """Turns errors of building a section into one that names it, unless it is a user's own class that is broken."""
+    try:
+        yield
+    except (InputError, CheckpointError, OutputError):
+        raise
+    except Exception as error:  # whatever the classes of a config raise
+        if not isinstance(error, REFUSALS) and _of_own_code(error):
+            raise
+        raise InputError(f'{cfg.filename}: {section} cannot be built ({one_line(error)}); correct its settings'
+                         ) from error
+
+
+def _of_own_code(error: BaseException) -> bool:
+    """Whether an error came out of code that belongs to no library: a user's own."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(frame.f_globals.get('__name__', '').split('.')[0] not in LIBRARIES for frame in frames)
+
+
+def _check_memory(cfg: Config, model: nn.Module) -> None:
+    """Checks that a model's weights are fewer than the machine has memory for.
+
+    Raises:
+        InputError: They are not.
+    """
+    needed = sum(one.numel() * one.element_size() for one in (*model.parameters(), *model.buffers()))
+    if not hasattr(os, 'sysconf') or 'SC_PHYS_PAGES' not in os.sysconf_names:
+        return
+    there = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    if needed > there:
+        raise InputError(f'{cfg.filename}: the weights of the model take {needed / 2**30:,.0f} GiB, and this machine '
+                         f'has {there / 2**30:,.0f}; give it smaller sizes')
+
+
+def _check_test_mode(cfg: Config, model: nn.Module) -> None:
+    """Checks `test_cfg` of MMSegmentation's segmentors and ours, which they read when the first image comes.
+
+    Raises:
+        InputError: It says no known mode, or lacks the window of `'slide'`.
+    """
+    while isinstance(model, BaseTTAModel):
+        model = model.module
+    inference = getattr(type(model), 'inference', None)
+    if not isinstance(model, EncoderDecoder) or inference is not EncoderDecoder.inference and not getattr(
+            inference, '__module__', '').startswith('mmseg_vittm.'):
+        return
+    mode = model.test_cfg.get('mode', 'whole') if isinstance(model.test_cfg, dict) else None
+    if mode not in ('slide', 'whole'):
+        raise InputError(f"{cfg.filename}: model.test_cfg must be a dict with mode='slide' or 'whole', got "
+                         f'{shown(repr(model.test_cfg))}')
+    window = [model.test_cfg.get(name) for name in ('crop_size', 'stride')]
+    if mode == 'slide' and not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in window):
+        raise InputError(f"{cfg.filename}: model.test_cfg with mode='slide' needs crop_size=(H, W) and stride=(H, W), "
+                         f'got {shown(repr(window))}')
+
+
+def _try_hooks(cfg: Config) -> None:
+    """Builds the hooks that are not a user's own, but those that ask for what the Runner makes."""
+    hooks = [(f'default_hooks.{name}', one) for name, one in items_of(cfg.get('default_hooks') or {})]
+    custom = cfg.get('custom_hooks') or []
+    hooks += [(f'custom_hooks.{number}', one) for number, one in enumerate(custom)]
+    for place, one in hooks:
+        if not isinstance(one, dict):
+            continue
+        target = find_class(registry_of('HOOKS', cfg.get('default_scope') or 'mmseg'), one.get('type'))
+        if getattr(target, '__module__', '').split('.')[0] not in LIBRARIES:
+            continue
+        own = {name: value for name, value in items_of(one) if name != 'priority'}
+        with _named(cfg, place):
+            try:
+                mmengine.registry.HOOKS.build(ConfigDict(own))
+            except RuntimeError as error:
+                if 'get_instance' in str(error):  # ManagerMixin: of what the Runner has yet to make
+                    continue
+                raise
+
+
+def _check_start(cfg: Config) -> None:
+    """Checks what training only reads once its logs have begun: the file of weights to begin with, `auto_scale_lr`.
+
+    Raises:
+        InputError: It is not there, or lacks a value.
+    """
+    path = cfg.get('load_from')
+    scaled = cfg.get('auto_scale_lr') or {}
+    if scaled.get('enable') and not isinstance(scaled.get('base_batch_size'), int):
+        raise InputError(f'{cfg.filename}: auto_scale_lr needs base_batch_size, a whole number')
+    if path is not None and not isinstance(path, (str, Path)):
+        raise InputError(f'{cfg.filename}: load_from must be a path, got {path!r}')
+    if path is not None and '://' not in str(path) and not Path(path).is_file():
+        raise InputError(f'{path}: no such checkpoint, but load_from names it; correct load_from')
+
+
+def _try_each(cfg: Config, section: str, registry: mmengine.registry.Registry, node: Any = None) -> list:
+    """Builds each element of a list, and returns them."""
+    built = []
+    for number, one in enumerate(cfg[section] if node is None else node):
+        with _named(cfg, f'{section}.{number}'):
+            built.append(registry.build(copy.deepcopy(one)) if isinstance(one, dict) else one)
+    return built
+
+
+def _try_optimizer(cfg: Config, model: nn.Module) -> None:
+    """Builds the optimizer and its schedules for a model."""
+    settings = copy.deepcopy(cfg.optim_wrapper)
+    clip = settings.get('clip_grad') or {}
+    for name in ('max_norm', 'clip_value', 'norm_type'):
+        if isinstance(clip, dict) and name in clip and not isinstance(clip[name], (int, float)):
+            raise InputError(f'{cfg.filename}: optim_wrapper.clip_grad.{name} must be a number, got '
+                             f'{shown(repr(clip[name]))}')
+    if settings.get('optimizer') is None and 'constructor' not in settings:
+        raise InputError(f'{cfg.filename}: optim_wrapper has no optimizer; give it one')
+    with _named(cfg, 'optim_wrapper'):
+        wrapper = build_optim_wrapper(model, settings)
+    if not isinstance(wrapper, OptimWrapper) or isinstance(wrapper, OptimWrapperDict):
+        return
+    schedules = cfg.get('param_scheduler')
+    for number, one in enumerate(schedules if isinstance(schedules, (list, tuple)) else [schedules]):
+        if isinstance(one, dict):
+            one = copy.deepcopy(one)
+            one.setdefault('end', 1 << 30)
+            with _named(cfg, f'param_scheduler.{number}'):
+                mmengine.registry.PARAM_SCHEDULERS.build(one, default_args=dict(optimizer=wrapper, epoch_length=1))
+
+
+def _try_data(cfg: Config, section: str) -> None:
+    """Builds the datasets of a dataloader without reading files, their pipelines, and the rest of the dataloader."""
+    loader = copy.deepcopy(cfg[section])
+    if not isinstance(loader.get('dataset'), dict):
+        raise InputError(f'{cfg.filename}: {section} has no dataset; give it one')
+    for dataset in datasets_of(loader.get('dataset') or {}):
+        _try_each(cfg, f'{section}.dataset.pipeline', mmengine.registry.TRANSFORMS, dataset.get('pipeline') or [])
+        own = {name: value for name, value in items_of(dataset) if name not in SKIP_OPTIONS}
+        options = {name: dataset[name] for name in SKIP_OPTIONS if name in dataset}
+        if options:
+            check_skip_options(**options)
+        own.update(pipeline=[], lazy_init=True)
+        target = find_class(registry_of('DATASETS', cfg.get('default_scope') or 'mmseg'), own.get('type'))
+        if isinstance(target, type) and issubclass(target, BaseDataset):
+            with _named(cfg, f'{section}.dataset'):
+                mmengine.registry.DATASETS.build(ConfigDict(own))
+    loader['dataset'] = _Samples()
+    with _named(cfg, section):
+        Runner.build_dataloader(loader, seed=0)
+
+
+class _Samples(BaseDataset):
+    """Stands for a data set that nobody has read."""
+
+    def __init__(self):
+        super().__init__(lazy_init=True)
+        self.data_list, self._fully_initialized, self.serialize_data = [{}] * 16, True, False
+
+    def __len__(self) -> int:
+        return len(self.data_list)
+
+
+def _try_evaluator(cfg: Config, section: str) -> None:
+    """Builds the metrics of an evaluator; mmseg's own say only after a whole validation whether they have a score."""
+    with _named(cfg, section):
+        settings = copy.deepcopy(cfg[section])
+        if isinstance(settings, dict) and 'metrics' in settings:
+            settings.setdefault('type', 'Evaluator')
+            evaluator = mmengine.registry.EVALUATOR.build(settings)
+        else:
+            evaluator = Evaluator(settings)
+        for metric in evaluator.metrics:
+            _try_metric(metric)
+
+
+def _try_metric(metric: BaseMetric) -> None:
+    if not isinstance(metric, IoUMetric):
+        return
+    areas = [torch.ones(2)] * 4
+    metric.total_area_to_metrics(*areas, metric.metrics, metric.nan_to_num, metric.beta)
