@@ -122,7 +122,7 @@ def test_a_plain_install_touches_no_mm_package(pyproject):
     assert {'torch', 'timm', 'safetensors', 'numpy'} <= set(names)
     assert not [name for name in names if name.startswith(('mm', 'onedl', 'openmim'))]
     assert sorted(names_of(extras['mmseg'])) == [
-        'mmseg-vittm[plots]', 'onedl-mmcv', 'onedl-mmengine', 'onedl-mmsegmentation']
+        'mmseg-vittm[plots,videos]', 'onedl-mmcv', 'onedl-mmengine', 'onedl-mmsegmentation']
     for extra in set(extras) - {'mmseg'}:
         assert not [name for name in names_of(extras[extra]) if name.startswith(('mm', 'onedl', 'openmim'))], extra
     assert project['name'] == 'mmseg-vittm' and project['requires-python'] == '>=3.10'
