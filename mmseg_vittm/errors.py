@@ -104,12 +104,13 @@ class TrainingStopped(SystemExit):
     Args:
         message: What stopped it, when, and what was saved; empty where another process says so.
         work_dir: Its work dir, None where nothing of it was saved.
+        resume: The argument by which it goes on from there.
     """
     STATUS = 75  # EX_TEMPFAIL of sysexits.h: not done, try again
 
-    def __init__(self, message: str, work_dir: str | None = None):
+    def __init__(self, message: str, work_dir: str | None = None, resume: str = 'resume=True'):
         super().__init__(self.STATUS)
-        self.message, self.work_dir = message, work_dir
+        self.message, self.work_dir, self.resume = message, work_dir, resume
 
     def __str__(self) -> str:
         return self.message

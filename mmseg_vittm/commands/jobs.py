@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from ..datasets.listing import datasets_of
 from ..engine.amp import use_amp
-from ..engine.work_dir.resume import NAMES, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
+from ..engine.work_dir.resume import NAMES, STOPPED, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
 from ..errors import InputError
 from ..outputs import claim_file, claim_folder
 from .checked_outputs import check_test_outputs
@@ -127,7 +127,7 @@ def _out_dirs(cfg: Config) -> list[Path]:
 
 
 def _names(cfg: Config) -> tuple[str, ...]:
-    return (*(hook['filename_tmpl'] for hook in _checkpoint_hooks(cfg) if hook.get('filename_tmpl')), *NAMES)
+    return (*(hook['filename_tmpl'] for hook in _checkpoint_hooks(cfg) if hook.get('filename_tmpl')), *NAMES, STOPPED)
 
 
 def set_work_dir(cfg: Config, work_dir: str | None = None) -> None:

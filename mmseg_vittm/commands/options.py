@@ -131,7 +131,7 @@ def run(main: Callable[[], None]) -> None:
         for number in STOPS:  # what started several processes ends those that end last
             signal.signal(number, signal.SIG_IGN)
         if stop.message:
-            said = f'{as_flags(stop.message)}: {command_to_resume(stop.work_dir)}'
+            said = f'{as_flags(stop.message)}: {command_to_resume(stop.work_dir, as_flags(stop.resume))}'
             sys.stderr.write(f'stopped by {printable(said)}\n')
         sys.exit(stop.STATUS)
     except KeyboardInterrupt:

@@ -29,6 +29,7 @@ from .state.saved_settings import SETTINGS, read_settings, settings_of
 from .work_dir.earlier_run import CHECKPOINTS, EarlierRun, make_way
 from .work_dir.lock import hold
 from .work_dir.resume import (
+    STOPPED,
     checkpoint_folders,
     checkpoints_in,
     earlier_checkpoints,
@@ -109,12 +110,17 @@ class StrictRunner(Runner):
             TrainingError: A data worker or another process died.
         """
         with (stop_signals() as signals, hold([self.work_dir, *save_folders(self)]), self._folder.kept_if_begun(),
-              named_deaths('; what was saved before is whole: go on with resume=True')):
+              named_deaths(f'; what was saved before is whole: go on with {self.how_to_go_on}')):
             self.register_hook(StopHook(signals))
             model = super().train()
             if not self._saved:
                 self._dump_config()
             return model
+
+    @property
+    def how_to_go_on(self) -> str:
+        """The argument by which a run like this one goes on from what it has saved in its work dir."""
+        return 'resume=True' if self._load_from is None else "resume='auto'"  # which puts the work dir before load_from
 
     def val(self) -> dict:
         """Validates; see `mmengine.runner.Runner.val` and `train`."""
@@ -145,8 +151,7 @@ class StrictRunner(Runner):
             if not self._saved:
                 self._dump_config()
         self._saved = True
-        if self._settings is not None:
-            meta = {**(meta or {}), SETTINGS: json.dumps(self._settings)}
+        meta = {**(meta or {}), SETTINGS: json.dumps(self._settings)}  # null where they are not known
         super().save_checkpoint(out_dir, filename, file_client_args, save_optimizer, save_param_scheduler, meta,
                                 by_epoch, backend_args)
 
@@ -243,7 +248,10 @@ class StrictRunner(Runner):
     def _newer_than(self, filename: str) -> list[Path]:
         found = checkpoints_in(checkpoint_folders(self), names_of(self))
         paths = [os.path.realpath(path) for path in found]
-        return found[:paths.index(os.path.realpath(filename))] if os.path.realpath(filename) in paths else []
+        if os.path.realpath(filename) not in paths:
+            return []
+        stopped = checkpoints_in(checkpoint_folders(self), (STOPPED, ))
+        return stopped + found[:paths.index(os.path.realpath(filename))]
 
     def _tell_of_earlier_runs(self) -> None:
         found = checkpoints_in(checkpoint_folders(self), names_of(self)) if is_main_process() else ()

@@ -62,7 +62,7 @@ def num_classes(model: nn.Module) -> set[int]:
     head = getattr(model, 'decode_head', None)
     head = head[-1] if isinstance(head, nn.ModuleList) and len(head) else head
     count = getattr(head, 'num_classes', None)
-    if type(count) is not int or count < 1:
+    if type(count) is not int or count < 2 and getattr(head, 'threshold', None) is None:  # 1: heads that measure depth
         return set()
     return {count, 1, 2} if getattr(head, 'out_channels', None) == 1 else {count}
 

@@ -89,11 +89,11 @@ def read_weights_file(path: str | Path, map_location: Any = 'cpu') -> Any:
     """
     path = existing(path)
     try:
+        if is_safetensors(path):
+            return _read_safetensors(path, map_location)
         other = what_else(path)
         if other is not None:
             raise CheckpointError(f'{path} cannot be loaded: {other}')
-        if is_safetensors(path):
-            return _read_safetensors(path, map_location)
         with open(path, 'rb') as file:
             if path.suffix.lower() == '.safetensors':
                 unpickling.load(file, map_location)  # for its error, which names what it asks for

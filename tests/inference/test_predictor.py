@@ -358,8 +358,11 @@ def test_constructor_errors(build):
     model = build().train()
     model.dataset_meta = None
     assert Predictor(model).classes[0] == 'sky' and not model.training  # the config's data set says them
-    model.dataset_meta = dict(classes=['only', 'names'])
-    assert len(Predictor(model).palette) == 2
+    model.dataset_meta = dict(classes=list('abcdefghijklmn'))  # names alone
+    assert len(Predictor(model).palette) == 14
+    model.dataset_meta = dict(classes=['too', 'few'])
+    with pytest.raises(InputError, match='14 classes.*names 2'):
+        Predictor(model)
 
 
 def test_overlay(predictor):

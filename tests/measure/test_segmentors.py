@@ -11,7 +11,8 @@ from mmseg_vittm.measure.segmentors import build_segmentor
 def test_checkpoints_must_fit(tmp_path):
     cfg = Config.fromfile(sliding_config(tmp_path))
     model = build_segmentor(cfg)
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=('a', )))), tmp_path / 'ok.pth')
+    meta = dict(dataset_meta=dict(classes=tuple('abcdefghijklmn')))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), tmp_path / 'ok.pth')
     loaded = build_segmentor(cfg, str(tmp_path / 'ok.pth'))
     assert all(torch.equal(weight, loaded.state_dict()[name]) for name, weight in model.state_dict().items())
     cfg.model.backbone.read_write_head = 'cross'

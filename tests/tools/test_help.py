@@ -6,6 +6,8 @@ from tool_inside import run_inside
 
 @pytest.mark.parametrize('tool', sorted(path.name for path in (ROOT / 'tools').glob('*.py')))
 def test_help(tool, monkeypatch, capsys):
-    with pytest.raises(SystemExit) as stop:
-        run_inside(monkeypatch, tool, '--help')
-    assert not stop.value.code and 'usage' in capsys.readouterr().out
+    try:
+        run_inside(monkeypatch, tool, '--help')  # torchrun's own returns
+    except SystemExit as stop:
+        assert not stop.code
+    assert 'usage' in capsys.readouterr().out

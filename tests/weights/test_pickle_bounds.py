@@ -88,7 +88,7 @@ def deep(levels: int) -> list:
 SHARED = {'a': (1, 2)}
 PLAIN = [
     1, -1, 2**40, -2**80, 1.5, float('inf'), True, None, 'text', 'ü' * 5000, b'bytes', b'', (), [], {}, set(), (1,),
-    (1, 2), (1, 2, 3), tuple(range(300)), list(range(2500)), dict.fromkeys(range(2500)), {'a', 'b'}, {(1, 2): (3, 4)},
+    (1, 2), (1, 2, 3), tuple(range(300)), list(range(2500)), dict.fromkeys(range(2500)), {1, 2, 300}, {(1, 2): (3, 4)},
     1 + 2j, {n * 2**40: n for n in range(50)}, OrderedDict(a=1, b=OrderedDict(c=2)), Counter('letters'), deep(100),
     [SHARED] * 50,
     random.Random(0).getstate(), np.random.RandomState(0).get_state(), np.float64(2), np.int64(3),

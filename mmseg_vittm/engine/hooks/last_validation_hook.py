@@ -10,7 +10,7 @@ DUE = 'validation_due'  # in a checkpoint
 class LastValidationHook(Hook):
     """Validates a run that is resumed after its last iteration; mmengine would end it without a score.
 
-    So it does where the run was stopped within a validation.
+    So it does where the run was stopped within a validation, or before one that was due.
 
     Attributes:
         due: Whether the iteration done last is to be validated yet, as checkpoints say.
@@ -29,6 +29,12 @@ class LastValidationHook(Hook):
         due, self.due = self.due and runner.iter > 0, False
         left = not isinstance(runner.train_loop, IterBasedTrainLoop) or runner.iter < runner.max_iters
         if runner.val_loop is not None and (due or not left):
+            runner.val_loop.run()
+
+    def after_train(self, runner: Runner) -> None:
+        """Validates where that is due, and no epoch was left."""
+        if self.due and runner.val_loop is not None:
+            self.due = False
             runner.val_loop.run()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

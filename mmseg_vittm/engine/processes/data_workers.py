@@ -19,15 +19,16 @@ LESS = 'give the dataloader fewer num_workers, or a smaller batch_size'
 def guard_workers(loader: DataLoader) -> DataLoader:
     """Makes the workers of a DataLoader deaf to signals that stop a run: they reach a whole group of processes."""
     if not isinstance(loader.worker_init_fn, functools.partial) or loader.worker_init_fn.func is not begin_worker:
-        loader.worker_init_fn = functools.partial(begin_worker, loader.worker_init_fn)
+        loader.worker_init_fn = functools.partial(begin_worker, loader.worker_init_fn, os.getpid())
     return loader
 
 
-def begin_worker(initialise: Callable[[int], None] | None, number: int) -> None:
-    """Begins a worker: it ends with its parent, or by its parent's SIGTERM, and goes on working until then.
+def begin_worker(initialise: Callable[[int], None] | None, training: int, number: int) -> None:
+    """Begins a worker: it ends with its parent, or by SIGTERM of the training process, and goes on working until then.
 
     Args:
         initialise: What the DataLoader's `worker_init_fn` was before.
+        training: The training process, which is not the parent where a fork server is.
         number: The worker's.
     """
     for name in ('SIGINT', 'SIGUSR1'):
@@ -35,14 +36,13 @@ def begin_worker(initialise: Callable[[int], None] | None, number: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     if hasattr(signal, 'sigwaitinfo'):
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # in the threads that begin from here on, too
-        threading.Thread(target=_end_by_parent, daemon=True).start()
+        threading.Thread(target=_end_by, args=[(training, os.getppid())], daemon=True).start()
     if initialise is not None:
         initialise(number)
 
 
-def _end_by_parent() -> None:
-    parent = os.getppid()
-    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != parent:
+def _end_by(processes: tuple[int, ...]) -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid not in processes:
         pass
     os._exit(0)
 

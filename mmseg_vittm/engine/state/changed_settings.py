@@ -16,7 +16,7 @@ OPTIMIZER = r'optim_wrapper(\.\w+)?\.optimizer'
 FROM_CHECKPOINT = re.compile(rf'{OPTIMIZER}(\..*)?|optim_wrapper(\.\w+)?\.(paramwise_cfg(\..*)?|constructor)|'
                              r'param_scheduler\b.*|auto_scale_lr\b.*|randomness\.seed|model\.(.*\.)?(init_cfg|pretrained)(\..*)?')
 # Under these the checkpoint's state belongs to something else.
-IMPOSSIBLE = re.compile(rf'{OPTIMIZER}\.type|param_scheduler(\.\w+)?(\[\d+\]\.type)?|train_cfg\.(type|by_epoch)')
+IMPOSSIBLE = re.compile(rf'{OPTIMIZER}\.type|param_scheduler(\.\w+)?(\[\d+\]\.type)?|train_cfg\.type')
 ABSENT = 'not set'
 
 
@@ -44,7 +44,7 @@ class Difference:
     def is_impossible(self) -> bool:
         """Whether no run can go on under it."""
         if self.name.endswith('paramwise_cfg'):  # one group of parameters, or one for each
-            return not (self.old and self.new)
+            return bool(self.old) != bool(self.new)
         return IMPOSSIBLE.fullmatch(self.name) is not None
 
     def __str__(self) -> str:

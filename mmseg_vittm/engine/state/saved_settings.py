@@ -38,6 +38,10 @@ def settings_of(cfg: Config | dict, processes: int | None = 1) -> dict[str, Any]
         batch = train.pop('batch_size')
         if processes is not None:
             settings[TOTAL_BATCH] = batch * processes
+    loop = settings.get('train_cfg')
+    if isinstance(loop, dict) and 'by_epoch' in loop:  # another way to say which
+        by_epoch = loop.pop('by_epoch')
+        loop.setdefault('type', 'EpochBasedTrainLoop' if by_epoch else 'IterBasedTrainLoop')
     hooks = settings.get('default_hooks')
     if isinstance(hooks, dict):
         settings['default_hooks'] = {key: value for key, value in hooks.items() if key not in REPORTING}

@@ -36,14 +36,20 @@ def remove_temporaries(folder: str | Path, names: Iterable[str] = ('iter_{}.pth'
     """Removes what a killed training left of checkpoints it was writing in a folder, where no other training runs.
 
     Args:
-        folder: The folder, which this process holds; see `work_dir_lock.hold`.
+        folder: The folder, which this process holds; see `lock.hold`.
         names: Templates of the checkpoints' names; what others write there has other names.
     """
-    stems = '|'.join(re.sub(r'\\{.*?\\}', r'\\d+', re.escape(Path(name).stem)) for name in names)
-    left = re.compile(rf'\.({stems}|best_.*|last_checkpoint)\.[0-9a-f]+{re.escape(PARTIAL)}(\..*)?')
+    stems = '|'.join(_pattern(Path(name).stem) for name in names)
+    left = re.compile(rf'\.({stems}|best_.*|stopped|last_checkpoint)\.[0-9a-f]+{re.escape(PARTIAL)}(\..*)?')
     for path in Path(folder).glob(f'.*{PARTIAL}*'):
         if left.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+def _pattern(stem: str) -> str:
+    """Returns what the names of a template are like in those of temporaries, which are cut: see `partial_name`."""
+    before = stem.partition('{')[0]
+    return re.escape(before[:20]) + '.*' if len(before) > 20 else re.sub(r'\\{.*?\\}', r'\\d+', re.escape(stem))
 
 
 @register_backend('AtomicBackend', force=True)

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from ...outputs import not_written
 
-CHECKPOINTS = ('iter_*.pth', 'epoch_*.pth', 'best_*.pth', 'last_checkpoint')
+CHECKPOINTS = ('iter_*.pth', 'epoch_*.pth', 'best_*.pth', 'stopped.pth', 'last_checkpoint')
 PICTURES = ('pictures',)
 _ASIDE = re.compile(r'earlier_(\d{8}_\d{6})(?:_(\d+))?')
 
@@ -30,7 +30,7 @@ class EarlierRun:
     def __init__(self, stays: bool = False, beyond: Iterable[Path] = ()):
         self.stays = stays
         self.beyond = list(beyond)
-        self._done: set[tuple[Path, tuple[str, ...]]] = set()
+        self._done: set[tuple[Path, bool]] = set()  # folders, and whether of their pictures
         self._aside: dict[Path, Path] = {}
 
     def make_way(self, folder: str | Path, patterns: tuple[str, ...], more: Iterable[str] = ()) -> Path | None:
@@ -48,9 +48,10 @@ class EarlierRun:
             OutputError: They cannot be moved; those that were are back again.
         """
         folder = Path(folder)
-        if (folder, patterns) in self._done:
+        kind = (folder, patterns == PICTURES)
+        if kind in self._done:
             return None
-        self._done.add((folder, patterns))
+        self._done.add(kind)
         if self.stays:
             more = ()
             patterns = () if patterns == PICTURES else tuple(

@@ -14,6 +14,7 @@ from ..state.training_state import fault_of_training_state
 from .earlier_run import earlier_folders
 
 NAMES = ('iter_{}.pth', 'epoch_{}.pth')
+STOPPED = 'stopped.pth'  # of a run by epochs that a signal stopped between two of its checkpoints
 NEEDED = dict(optimizer='the state of the optimizer', message_hub='the log of the run')
 WHERE_TO_RESUME = ('give work_dir=DIR of the run to go on with, or leave resume=True out to begin one '
                    "(resume='auto' does either)")
@@ -47,7 +48,7 @@ def checkpoints_in(folders: list[Path], names: tuple[str, ...] = NAMES) -> list[
 
     Args:
         folders: The folders; they need not exist.
-        names: Templates of file names, with `{}` for the number of iterations or epochs.
+        names: Templates of file names, with `{}` for the number of iterations or epochs, or without.
     """
     found = []
     for name in dict.fromkeys(names):
@@ -56,44 +57,53 @@ def checkpoints_in(folders: list[Path], names: tuple[str, ...] = NAMES) -> list[
             for path in folder.iterdir() if folder.is_dir() else ():
                 match = pattern.fullmatch(path.name)
                 if match and path.is_file():
-                    found.append((int(match[1]), path))
+                    found.append((int(match[1]) if match.groups() else 0, path))
     return [path for _, path in sorted(found, reverse=True)]
 
 
 def why_not_resumable(path: str | Path) -> str | None:
     """Reads a checkpoint whole, and returns why no run can be resumed from it, or None where one can."""
+    return _examined(path)[0]
+
+
+def _examined(path: str | Path) -> tuple[str | None, int]:
+    """Returns why no run can be resumed from a checkpoint, or None, and how many iterations were done."""
     try:
         checkpoint = read_checkpoint(str(path))
     except CheckpointError as error:
-        return str(error)
+        return str(error), 0
     except OSError as error:
-        return f'{path} cannot be read ({one_line(error)})'
+        return f'{path} cannot be read ({one_line(error)})', 0
     meta = checkpoint.get('meta')
     if not isinstance(meta, dict) or meta.get('iter') is None or meta.get('epoch') is None:
-        return f'{path} holds weights only: it does not say after which iteration it was made'
+        return f'{path} holds weights only: it does not say after which iteration it was made', 0
     fault = fault_of_training_state(checkpoint)
     if fault is not None:
-        return f'{path}: the state of its training is damaged: {fault}'
+        return f'{path}: the state of its training is damaged: {fault}', 0
     for name, what in NEEDED.items():
         if not isinstance(checkpoint.get(name), dict):
-            return f'{path} holds weights only: {what} is missing ({name!r})'
+            return f'{path} holds weights only: {what} is missing ({name!r})', 0
     damaged = count_nan(checkpoint['optimizer'])
     if damaged:
-        return f'{path}: {damaged} tensors of the state of the optimizer hold NaN: training had diverged by then'
-    return None
+        return f'{path}: {damaged} tensors of the state of the optimizer hold NaN: training had diverged by then', 0
+    return None, meta['iter']
 
 
 def newest_resumable(runner: Runner) -> Path | None:
     """Returns the newest checkpoint of a run that can be read whole, None where there is none.
 
-    Each one passed over is a warning with the reason.
+    Of each kind of name that with the largest number; of those, that after the most iterations. Each one passed over is
+    a warning with the reason.
     """
-    for path in checkpoints_in(checkpoint_folders(runner), (*names_of(runner), *NAMES)):
-        reason = why_not_resumable(path)
-        if reason is None:
-            return path
-        MMLogger.get_current_instance().warning(f'Passed over on resuming: {reason}')
-    return None
+    newest, most = None, -1
+    for name in dict.fromkeys((*names_of(runner), *NAMES, STOPPED)):
+        for path in checkpoints_in(checkpoint_folders(runner), (name, )):
+            reason, done = _examined(path)
+            if reason is None:
+                newest, most = (path, done) if done >= most else (newest, most)
+                break
+            MMLogger.get_current_instance().warning(f'Passed over on resuming: {reason}')
+    return newest
 
 
 def nothing_to_resume(work_dir: str | Path, folders: list[Path]) -> InputError:
@@ -113,7 +123,8 @@ def earlier_checkpoints(folders: list[Path]) -> str:
 
     It is empty where there are none.
     """
-    found = [(folder, checkpoints) for folder in earlier_folders(folders) if (checkpoints := checkpoints_in([folder]))]
+    found = [(folder, checkpoints) for folder in earlier_folders(folders)
+             if (checkpoints := checkpoints_in([folder], (*NAMES, STOPPED)))]
     if not found:
         return ''
     named = ', '.join(f'{folder} (newest: {checkpoints[0].name})' for folder, checkpoints in found[:3])

@@ -217,17 +217,29 @@ log_processor = dict(by_epoch=True)
 
 @pytest.mark.slow
 def test_within_an_epoch(config, whole, tmp_path):
-    """Of two iterations; nothing else than a checkpoint by its iteration could say where to go on."""
+    """Of two iterations: stopped within one, killed later, stopped at the end of one, and within another again."""
     path, work = config.with_name('epochs.py'), tmp_path / 'half'
     path.write_text(config.read_text() + EPOCHS)
     train(path, tmp_path / 'whole')
-    said = stopped(path, work, sending('before_train_iter', 4))
-    assert f'after iteration 5: {work / "iter_5.pth"} is saved' in last_line(said)
-    assert sorted(path.name for path in work.glob('*.pth')) == ['epoch_1.pth', 'epoch_2.pth', 'iter_5.pth']
-    done = train(path, work, '--resume').output()
-    assert 'iter_5.pth' in done and recorded(work) == recorded(tmp_path / 'whole')
+    for at, done, left in ((2, 3, ['epoch_1.pth', 'stopped.pth']), (5, 6, ['epoch_2.pth', 'epoch_3.pth']),
+                           (8, 9, ['epoch_3.pth', 'epoch_4.pth', 'stopped.pth'])):
+        said = stopped(path, work, sending('before_train_iter', at), *['--resume'] * (done > 3))
+        assert f'after iteration {done}: ' in last_line(said)
+        assert sorted(path.name for path in work.glob('*.pth')) == left and not list(work.glob('earlier_*'))
+    output = train(path, work, '--resume').output()
+    assert 'stopped.pth' in output and recorded(work) == recorded(tmp_path / 'whole')
     assert sorted(path.name for path in work.glob('*.pth')) == ['epoch_5.pth', 'epoch_6.pth']
     assert_same_state(work / 'epoch_6.pth', tmp_path / 'whole' / 'epoch_6.pth')
+
+
+@pytest.mark.slow
+def test_going_on_where_the_run_began_from_weights(config, whole, tmp_path):
+    """A run that began from weights goes on from its own checkpoint, not from these weights again."""
+    weights = next(whole.glob('iter_*.pth'))
+    said = stopped(config, tmp_path / 'half', sending('before_train_iter', 4), '--cfg-options', f'load_from={weights}')
+    assert last_line(said).endswith('--resume=auto') and 'go on with --resume=auto' in last_line(said)
+    output = train(config, tmp_path / 'half', '--cfg-options', f'load_from={weights}', '--resume=auto').output()
+    assert f'Resuming from {tmp_path / "half" / "iter_5.pth"}' in output
 
 
 def test_handlers_are_put_back_and_the_callers_own_stay():
