@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from tiny_models import ROOT
 
@@ -25,6 +26,7 @@ from tiny_models import ROOT
 SECONDS = int(os.environ.get('MMSEG_VITTM_SECONDS', 120))
 MEMORY = 4 << 30  # bytes of address space above what the parent has
 FILE = 64 << 20  # bytes of a file
+DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 NOBODY, READ_SEARCH = 65534, 2  # a user; the capability to read all, as Python's own files may lie in root's home
 
 
@@ -97,11 +99,13 @@ def _inside(box: Path, tool: str, arguments: list[str], logs: list[Path]) -> Non
     for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'PYTEST_CURRENT_TEST'):
         os.environ.pop(name, None)
     _become_nobody()
+    ctypes.CDLL(None).prctl(DEATH_SIGNAL, signal.SIGKILL)  # a run that hangs ends with the tests
     used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     torch.set_num_threads(1)
+    MMLogger._instance_dict.clear()  # the tests' own write elsewhere
     # Most of a short run's time goes into these, and nothing here depends on them.
     Config.pretty_text = property(lambda config: 'max_iters = 0')
     Runner._log_env = lambda runner, env_cfg: None

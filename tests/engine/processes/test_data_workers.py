@@ -58,3 +58,27 @@ def test_of_one_of_two_processes(config, tmp_path):
     first, second = error_of(config, tmp_path / 'work', processes=2, moment='before_train_iter', rank=1)
     assert 'probably out of memory' in second
     assert 'process 0: another process of this run has ended' in first
+
+
+FORK_SERVER = """
+from torch.utils.data import DataLoader
+from mmseg_vittm.engine.processes.data_workers import guard_workers
+
+if __name__ == '__main__':
+    batches = guard_workers(DataLoader(range(1000), num_workers=1, multiprocessing_context={context!r}))
+    iterator = iter(batches)
+    next(iterator)
+    worker = iterator._workers[0]
+    worker.terminate()  # as multiprocessing does at the end of the process
+    worker.join(20)
+    print('ended' if worker.exitcode is not None else 'still there')
+    worker.kill()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('context', ['fork', 'forkserver', 'spawn'])
+def test_workers_end_by_their_training_process(tmp_path, run_python, context):
+    (tmp_path / 'script.py').write_text(FORK_SERVER.format(context=context))
+    done = run_python("import runpy, sys\nsys.argv = ['script.py']\nrunpy.run_path('script.py', run_name='__main__')")
+    assert 'ended' in done.stdout, done.stdout + done.stderr[-2000:]
