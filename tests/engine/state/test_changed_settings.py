@@ -157,10 +157,18 @@ def test_under_another_optimizer_nothing_is_resumed(half, work):
     (dict(param_scheduler=[dict(type='PolyLR')]), {}, 'param_scheduler was [PolyLR], is not set'),
     (dict(train_cfg=dict(type='IterBasedTrainLoop', max_iters=3)),
      dict(train_cfg=dict(type='EpochBasedTrainLoop', max_epochs=3)), 'type was IterBasedTrainLoop, is Epoch'),
-    (dict(train_cfg=dict(by_epoch=True)), dict(train_cfg=dict(by_epoch=False)), 'by_epoch was True, is False')])
+    (settings_of(dict(train_cfg=dict(by_epoch=True))), settings_of(dict(train_cfg=dict(by_epoch=False))),
+     'type was EpochBasedTrainLoop, is Iter')])
 def test_under_some_settings_nothing_is_resumed(old, new, said):
     with pytest.raises(CheckpointError, match=f'a.pth cannot be resumed .*{re.escape(said)}.*; .*without resume=True'):
         compare(old, new, 'a.pth')
+
+
+@pytest.mark.parametrize(('old', 'new'), [
+    (dict(train_cfg=dict(by_epoch=False, max_iters=3)), dict(train_cfg=dict(type='IterBasedTrainLoop', max_iters=3))),
+    (dict(optim_wrapper=dict(paramwise_cfg={})), dict(optim_wrapper={}))])
+def test_two_ways_to_say_the_same_go_on(old, new):
+    assert not any(one.is_impossible for one in compare(settings_of(old), settings_of(new), 'a.pth'))
 
 
 @pytest.mark.slow
