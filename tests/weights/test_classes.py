@@ -5,7 +5,6 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.apis import init_model
 from mmseg.registry import MODELS
-from tool_runs import write_config
 from torch import nn
 
 from mmseg_vittm.engine.runner import StrictRunner
@@ -18,11 +17,6 @@ from mmseg_vittm.weights.whole_model import load_model
 def meta(count: int, colours: int | None = None) -> dict:
     colours = count if colours is None else colours
     return dict(classes=[f'class {n}' for n in range(count)], palette=[[n % 256] * 3 for n in range(colours)])
-
-
-@pytest.fixture(scope='module')
-def config(tmp_path_factory) -> str:
-    return str(write_config(tmp_path_factory.mktemp('config')))
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,6 @@ from mmseg.apis import init_model
 from mmseg.registry import MODELS
 from safetensors.torch import save_file
 from tiny_models import TINY
-from tool_runs import write_config
 
 from mmseg_vittm.engine.runner import StrictRunner
 from mmseg_vittm.engine.work_dir.resume import why_not_resumable
@@ -22,11 +21,6 @@ from mmseg_vittm.weights.whole_model import load_model, load_model_weights
 NAN, INFINITE = float('nan'), float('inf')
 META = dict(classes=[f'class {n}' for n in range(14)], palette=[[n, n, n] for n in range(14)])
 WEIGHT, BUFFER = 'backbone.encoder.blocks.0.read_norm.weight', 'decode_head.bn.running_var'
-
-
-@pytest.fixture(scope='module')
-def config(tmp_path_factory) -> str:
-    return str(write_config(tmp_path_factory.mktemp('config')))
 
 
 @pytest.fixture(scope='module')

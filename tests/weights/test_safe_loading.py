@@ -19,7 +19,6 @@ from mmengine.runner import Runner, load_checkpoint
 from mmseg.apis import MMSegInferencer, init_model
 from mmseg.registry import MODELS
 from safetensors.torch import save_file
-from tool_runs import write_config
 
 import mmseg_vittm
 from mmseg_vittm.engine.runner import StrictRunner
@@ -29,11 +28,6 @@ from mmseg_vittm.weights.files import read_weights_file
 from mmseg_vittm.weights.whole_model import load_model, load_model_weights, read_checkpoint
 
 META = dict(classes=[f'class {n}' for n in range(14)], palette=[[n, n, n] for n in range(14)])
-
-
-@pytest.fixture(scope='module')
-def config(tmp_path_factory) -> str:
-    return str(write_config(tmp_path_factory.mktemp('config')))
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from forked_runs import assert_same_state, recorded, start, train, write_random_config
+from forked_runs import assert_same_state, recorded, start, train
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -44,23 +44,6 @@ def own_group(rank):
 def sending(moment: str, done: int, **more) -> str:
     """Lines of a config whose run gets signals."""
     return f'custom_hooks.append({dict(type="Signaller", moment=moment, done=done, **more)!r})\n'
-
-
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp('stopping')
-
-
-@pytest.fixture(scope='module')
-def config(folder):
-    return write_random_config(folder)
-
-
-@pytest.fixture(scope='module')
-def whole(folder, config):
-    """The uninterrupted run."""
-    train(config, folder / 'whole')
-    return folder / 'whole'
 
 
 def stopped(config: Path, work: Path, more: str, *options: str, processes: int = 1, before=None, status=STATUS):

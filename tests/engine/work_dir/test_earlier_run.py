@@ -35,16 +35,6 @@ class FailsAt(Hook):
             os.kill(os.getpid(), 9)
 
 
-@pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp('earlier')
-
-
-@pytest.fixture(scope='module')
-def config(folder):
-    return write_random_config(folder)
-
-
 def leave_a_run(work: Path) -> dict[str, str]:
     """What a run leaves, by name; the content says the name."""
     (work / 'pictures').mkdir(parents=True)

@@ -16,23 +16,6 @@ NO_SEED = 'randomness = dict(seed=None)\n'
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp('resume')
-
-
-@pytest.fixture(scope='module')
-def config(folder):
-    return write_random_config(folder)
-
-
-@pytest.fixture(scope='module')
-def whole(folder, config):
-    """The uninterrupted run, on one process without workers."""
-    train(config, folder / 'whole')
-    return folder / 'whole'
-
-
-@pytest.fixture(scope='module')
 def interrupted(folder, config):
     """The run that ended after iteration 6, with checkpoints of iterations 4 and 6."""
     train(config, folder / 'interrupted', *HALF)
