@@ -71,9 +71,10 @@ def model_of(*heads: dict) -> nn.Module:
 
 @pytest.mark.parametrize('heads,counts', [
     ([dict(num_classes=19, out_channels=19)], {19}), ([dict(num_classes=2, out_channels=1)], {1, 2}),
-    ([dict(num_classes=1, out_channels=1)], {1, 2}), ([dict(num_classes=150)], {150}),
+    ([dict(num_classes=1, out_channels=1, threshold=0.3)], {1, 2}), ([dict(num_classes=150)], {150}),
     ([dict(num_classes=3), dict(num_classes=5)], {5}), ([{}], set()), ([dict(num_classes=None)], set()),
-    ([dict(num_classes='many')], set()), ([dict(num_classes=0)], set())], ids=str)
+    ([dict(num_classes='many')], set()), ([dict(num_classes=0)], set()),
+    ([dict(num_classes=1, out_channels=1)], set())], ids=str)
 def test_the_number_of_classes_of_a_model(heads, counts):
     """Of cascades the last counts; one output channel tells one class from the rest; unknown ones take all."""
     model = model_of(*heads)
