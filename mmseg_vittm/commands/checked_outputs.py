@@ -19,8 +19,8 @@ from .configs.reading import LOADERS
 def check_test_outputs(cfg: Config, folders: dict[str, str], overwrite: bool = False) -> None:
     """Checks that what a test writes of each image can be written, and replaces nothing; makes nothing.
 
-    The images of a dataset of a user's own class are known only once the Runner has built it: the hooks that write check
-    them then.
+    The images of a dataset of a user's own class are known only once the Runner has built it: the hooks that write
+    check them then.
 
     Args:
         cfg: The config.

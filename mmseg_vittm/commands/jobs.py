@@ -50,7 +50,8 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
             raise nothing_to_resume(folder, folders)
     if load_from is not None and cfg.get('resume') in (None, False, True):
         _check_file(load_from, 'the setting load_from')
-    if not cfg.get('resume') and load_from is not None and Path(load_from).expanduser().parent.resolve() == folder.resolve():
+    if (not cfg.get('resume') and load_from is not None
+            and Path(load_from).expanduser().parent.resolve() == folder.resolve()):
         raise InputError(f'{load_from}: the checkpoints in {folder} are moved to a subfolder by a run that begins '
                          'there; give another work_dir=DIR, or resume=True to go on with the earlier run')
     if trial:

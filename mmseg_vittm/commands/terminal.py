@@ -17,7 +17,7 @@ from ..outputs import not_written
 READER_GONE = 141  # the exit status of a process that SIGPIPE has ended, in a shell
 _COLOUR = re.compile('(\x1b\\[[0-9;]*m)')
 _RETURN = re.compile('(^\r|\r(?=\n|$))')
-_STEPS = re.compile('(\x1b\\[[0-9;]*m|\x1b\\[[0-9]*[AK])')  # and a line up, and the rest of a line cleared: bars do that
+_STEPS = re.compile('(\x1b\\[[0-9;]*m|\x1b\\[[0-9]*[AK])')  # and a line up, or the rest of one cleared, as bars do
 
 
 class Screen:

@@ -23,7 +23,7 @@ from .classes import (
     registry_of,
     takes_kinds,
 )
-from .sections import SECTIONS, TRANSFORM, Built, Keys, items_of, kind_of, part_of
+from .sections import FUNCTION, SECTIONS, TRANSFORM, Built, Keys, items_of, kind_of, part_of
 
 SPLITS = {split: tuple(f'{split}_{part}' for part in parts) for split, parts in dict(
     train=('dataloader', 'cfg'), val=('dataloader', 'cfg', 'evaluator'), test=('dataloader', 'cfg', 'evaluator')
@@ -195,10 +195,11 @@ def class_of(node: dict, kind: Built, scope: str) -> Any:
 def is_own(node: dict, kind: Built, scope: str) -> bool:
     """Whether a dict with a `type` stands for a class of a user's own, or is made by a constructor that is."""
     target = class_of(node, kind, scope)
-    return target is not None and not of_library(target) or _has_own_constructor(node, kind, scope)
+    return target is not None and not of_library(target) or has_own_constructor(node, kind, scope)
 
 
-def _has_own_constructor(node: Any, kind: Any, scope: str) -> bool:
+def has_own_constructor(node: Any, kind: Any, scope: str) -> bool:
+    """Whether an optimizer's wrapper is made by a constructor of a user's own, which may take anything."""
     if kind is not SECTIONS['optim_wrapper'] or not isinstance(node, dict) or node.get('constructor') is None:
         return False
     return not of_library(find_class(registry_of('OPTIM_WRAPPER_CONSTRUCTORS', scope), node['constructor']))
@@ -207,6 +208,8 @@ def _has_own_constructor(node: Any, kind: Any, scope: str) -> bool:
 def arguments_of(target: Any, node: dict, scope: str) -> Accepts:
     """Returns what a class takes, looking after what known ones do with their `**kwargs`."""
     taken = accepts(target)
+    if _lacks_mmdet(target):
+        return Accepts(taken.names, open=True)
     if isinstance(target, type) and issubclass(target, EMAHook):
         average = find_class(registry_of('MODELS', scope), node.get('ema_type', 'ExponentialMovingAverage'))
         more = accepts(average) if average else Accepts(frozenset(), open=True)
@@ -240,14 +243,14 @@ def _problems_of_class(node: dict, kind: Built, path: str, scope: str) -> Iterat
             found = 'correct its name, or name the module that registers it in custom_imports'
         yield path, f'no {shown(name)} is registered among the {kind.registry}; {found}'
         return
-    if _has_own_constructor(node, kind, scope):
+    if has_own_constructor(node, kind, scope):
         return
     taken, label = arguments_of(target, node, scope), getattr(target, '__name__', shown(str(name)))
+    if _lacks_mmdet(target):
+        yield path, f'{label} needs mmdet, which is not installed; install it'
     keys = {key for key, _ in items_of(node)} - {'type', '_scope_'} - kind.more
     if not taken.open and not taken.ignores:
         for key in sorted(map(str, keys - taken.names)):
-            if _lacks_mmdet(target):
-                yield path, f'{label} needs mmdet, which is not installed; install it'
             yield path, f'{label} takes no {shown(key)}; {did_you_mean(key, taken.names - kind.given)}'
     kinds = takes_kinds(target) if of_library(target) else {}
     for key, value in items_of(node):
@@ -257,7 +260,7 @@ def _problems_of_class(node: dict, kind: Built, path: str, scope: str) -> Iterat
             wish = ' or '.join(NAMES_OF_KINDS[one] for one in sorted(wanted))
             yield f'{path}.{key}', f'must be {wish} for {label}, got {_value(value)}'
     missing = [one for one in taken.required if one not in keys | kind.given | kind.more]
-    if missing and not node.get('convert_to_iter_based'):
+    if missing and kind is not FUNCTION and not node.get('convert_to_iter_based'):
         yield path, f'{label} needs {", ".join(missing)}; give it a value'
 
 
@@ -265,7 +268,7 @@ def _lacks_mmdet(target: Any) -> bool:
     """Whether a class is a stand-in of MMSegmentation for one of MMDetection, where that is not installed."""
     if not target.__module__.startswith('mmseg.') or importlib.util.find_spec('mmdet') is not None:
         return False
-    return 'mmdet' in inspect.getsource(inspect.getmodule(target))
+    return 'from mmdet' in inspect.getsource(inspect.getmodule(target))
 
 
 def _check_values(cfg: Config, node: Any, path: str, kind: Any, scope: str) -> None:

@@ -9,8 +9,8 @@ from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 
 from ...errors import InputError, one_line, shown
-from .checks import arguments_of, check_kinds, check_sections, class_of, is_own
-from .classes import LIBRARIES, did_you_mean, find_class, has_own, nearest, of_library, registry_of, words_of
+from .checks import arguments_of, check_kinds, check_sections, class_of, has_own_constructor, is_own
+from .classes import LIBRARIES, did_you_mean, find_class, has_own, nearest, registry_of, words_of
 from .sections import SECTIONS, Built, Keys, items_of, kind_of, part_of
 
 MERGING = ('_delete_', '_scope_')  # what mmengine takes out of any dict
@@ -85,8 +85,8 @@ def _made_of(cfg: Config, section: str, rest: str, file: str) -> list[str]:
     """Returns what else must change with a variable of the config's file.
 
     Raises:
-        InputError: It is no variable, or what was made of it cannot be known. Where there is code of a user's own, which
-            may read it, that is a warning, unless more than a number or text was made of it.
+        InputError: It is no variable, or what was made of it cannot be known. Where there is code of a user's own,
+            which may read it, that is a warning, unless more than a number or text was made of it.
     """
     if section not in cfg:
         name = '.'.join(filter(None, (section, rest)))
@@ -112,7 +112,9 @@ def _made_of(cfg: Config, section: str, rest: str, file: str) -> list[str]:
 
 def _has_own_code(cfg: Config) -> bool:
     """Whether a config brings code of a user's own."""
-    return bool(cfg.get('custom_imports')) or cfg.get('default_scope') not in LIBRARIES or any(
+    imports = (cfg.get('custom_imports') or {}).get('imports') or ()
+    modules = [cfg.get('default_scope'), *([imports] if isinstance(imports, str) else imports)]
+    return any(str(module).split('.')[0] not in LIBRARIES for module in modules) or any(
         has_own(cfg[name]) for name in cfg if _is_read(name))
 
 
@@ -146,7 +148,7 @@ def _meant(cfg: Config, section: str, rest: str) -> str:
     if found is None:
         ends = sorted((path for path in _paths(cfg) if f'.{path}'.endswith(f'.{section}')), key=lambda path: (
             path.count('.'), path.split('.')[0] not in ('train_cfg', 'train_dataloader', 'optim_wrapper'), path))
-        found = '.'.join(filter(None, (ends[0], rest))) if ends else nearest(section, SECTIONS)
+        found = '.'.join(filter(None, (ends[0], rest))) if ends else nearest(section, SECTIONS, 0.7)
     return f'did you mean {found}?' if found else 'correct its name'
 
 
@@ -235,7 +237,8 @@ def _known_keys(node: dict, kind: Any, reader: tuple | None, path: list[str], sc
         if target is None:
             return _Known()  # check_sections says that
         taken = arguments_of(target, node, scope)
-        return _Known(taken.names | kind.more | {'type'}, (), not taken.open,
+        is_free = taken.open or has_own_constructor(node, kind, scope) or taken.ignores and is_own(node, kind, scope)
+        return _Known(taken.names | kind.more | {'type'}, (), not is_free,
                       getattr(target, '__name__', str(target)))
     if isinstance(kind, Keys):
         return _Known(kind.names, (), kind.any is False)

@@ -134,7 +134,7 @@ def _nothing_drawn() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nothing_said() -> Iterator[None]:
-    """Keeps back what is printed, logged or warned of meanwhile: it comes again where the parts are built to be used."""
+    """Keeps back what is printed, logged or warned of meanwhile: it comes again where the parts are built for use."""
     MMLogger.get_current_instance()  # is made where there is none
     loggers = {logger: logger.disabled for logger in MMLogger._instance_dict.values()}
     for logger in loggers:
