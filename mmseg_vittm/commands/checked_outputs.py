@@ -7,11 +7,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ..datasets.listing import SKIP_OPTIONS, built_folders, datasets_of, list_samples
+from ..datasets.listing import TOY_SCENES, datasets_of, list_samples
 from ..datasets.picture_names import name_pictures, pictures_of
+from ..datasets.toy.scenes import DEFAULT_ROOT, TRAINING
 from ..errors import InputError, one_line
 from ..outputs import claim_file, claim_folder, refuse_data_folder, refuse_existing, refuse_inputs
-from ..stack import DATASETS
 from .configs.classes import has_own
 from .configs.reading import LOADERS
 
@@ -66,12 +66,9 @@ def check_test_outputs(cfg: Config, folders: dict[str, str], overwrite: bool = F
 def _data_folders(cfg: Config) -> Iterator[tuple[Path, bool]]:
     """Yields the folders of images and annotations of all splits, and whether everything below them is listed."""
     for dataset in (one for loader in LOADERS for one in datasets_of(cfg.get(loader) or {})):
-        prefix = dataset.get('data_prefix')
-        if prefix is None and not has_own(dataset, without='pipeline'):
-            own = {name: value for name, value in dataset.items() if name not in SKIP_OPTIONS}
-            with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
-                yield from built_folders(DATASETS.build(own | dict(pipeline=[], lazy_init=True)))
-        for folder in (prefix or {}).values():
+        root, prefix = dataset.get('data_root') or '', dataset.get('data_prefix') or {}
+        if dataset.get('type') in TOY_SCENES:
+            root, prefix = root or DEFAULT_ROOT, prefix or TRAINING
+        for folder in prefix.values():
             if isinstance(folder, str):
-                yield (Path(os.path.realpath(os.path.join(dataset.get('data_root') or '', folder))),
-                       not dataset.get('ann_file'))
+                yield Path(os.path.realpath(os.path.join(root, folder))), not dataset.get('ann_file')

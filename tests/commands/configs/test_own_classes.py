@@ -176,7 +176,8 @@ def test_annotations_and_constructors_that_are_passed_over():
 
 def test_a_value_of_ones_own_in_the_config_is_set_with_a_warning(tmp_path, log_lines):
     path = write_config(tmp_path, more='\nmy_setting = 3\nmy_size = (8, 8)\ncustom_hooks = []\n'
-                        "custom_imports = dict(imports=['mmseg_vittm', 'tool_runs'])\nmodel['data_preprocessor']['size'] = my_size\n")
+                        "custom_imports = dict(imports=['mmseg_vittm', 'tool_runs'])\n"
+                        "model['data_preprocessor']['size'] = my_size\n")
     cfg = load_config(str(path), {'my_setting': 4})
     assert cfg.my_setting == 4
     assert any('only code of your own can read it' in line for line in log_lines.of('WARNING'))
