@@ -266,7 +266,7 @@ def _problems_of_class(node: dict, kind: Built, path: str, scope: str) -> Iterat
 
 def _lacks_mmdet(target: Any) -> bool:
     """Whether a class is a stand-in of MMSegmentation for one of MMDetection, where that is not installed."""
-    if not target.__module__.startswith('mmseg.') or importlib.util.find_spec('mmdet') is not None:
+    if not getattr(target, '__module__', '').startswith('mmseg.') or importlib.util.find_spec('mmdet') is not None:
         return False
     return 'from mmdet' in inspect.getsource(inspect.getmodule(target))
 

@@ -280,15 +280,14 @@ def _try_data(cfg: Config, section: str) -> None:
         return
     if not isinstance(loader.get('dataset'), dict):
         raise InputError(f'{cfg.filename}: {section} has no dataset; give it one')
-    for dataset in datasets_of(loader.get('dataset') or {}):
+    # What a wrapper of one's own makes of the datasets in it is its own affair.
+    for dataset in () if has_own(loader.dataset, without='pipeline') else datasets_of(loader.dataset):
         _try_each(cfg, f'{section}.dataset.pipeline', mmengine.registry.TRANSFORMS, dataset.get('pipeline') or [])
         own = {name: value for name, value in items_of(dataset) if name not in SKIP_OPTIONS}
         options = {name: dataset[name] for name in SKIP_OPTIONS if name in dataset}
         if options:
             check_skip_options(**options)
         own.update(pipeline=[], lazy_init=True)
-        if has_own(own):
-            continue
         target = find_class(registry_of('DATASETS', cfg.get('default_scope') or 'mmseg'), own.get('type'))
         if isinstance(target, type) and issubclass(target, BaseDataset):
             with _named(cfg, f'{section}.dataset'):

@@ -78,6 +78,8 @@ def path(tmp_path_factory):
     {'train_dataloader.dataset': dict(type='OwnSet', data_root='.', _delete_=True)},
     {'train_dataloader.dataset': dict(type='OwnSet', root='.', pipeline=3, _delete_=True)},
     {'train_dataloader.dataset.pipeline': [dict(type='OwnTransform', stride='auto', scale=0, size=-1)]},
+    {'train_dataloader.dataset': dict(type='OwnSet', dataset=dict(type='ToyScenes', data_root=3, a=1), _delete_=True)},
+    {'load_from': '/gone.pth', 'resume': 'auto'},
     {'train_dataloader.sampler': dict(type='OwnSampler', _delete_=True)},
     {'train_dataloader.collate_fn': dict(type='own_collate', more=1)},
     {'val_evaluator': dict(type='OwnMetric', _delete_=True, prefix='x')},
