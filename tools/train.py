@@ -52,12 +52,11 @@ def main() -> None:
                      is_first_of_node(args.launcher))
     divide_batch(cfg, world_size(args.launcher))
     keep_freed()
-    with stop_signals():
-        prepare_launch(cfg, args.launcher, args.local_rank)
-        with hold([cfg.work_dir], is_main(args.launcher)):
-            runner = StrictRunner.from_cfg(cfg)
-            runner.allow_partial = args.allow_partial
-            runner.train()
+    prepare_launch(cfg, args.launcher, args.local_rank)  # a signal ends it: it may wait for a process that is gone
+    with stop_signals(), hold([cfg.work_dir], is_main(args.launcher)):
+        runner = StrictRunner.from_cfg(cfg)
+        runner.allow_partial = args.allow_partial
+        runner.train()
 
 
 if __name__ == '__main__':
