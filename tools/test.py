@@ -6,7 +6,7 @@ import mmseg_vittm
 from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.commands.interrupts import clean_end
 from mmseg_vittm.commands.jobs import prepare_test
-from mmseg_vittm.commands.launch import prepare_launch
+from mmseg_vittm.commands.launch import is_first_of_node, prepare_launch
 from mmseg_vittm.commands.options import (
     add_checkpoint_options,
     add_config_options,
@@ -44,7 +44,7 @@ def main() -> None:
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options, args.data_root, 'test')
     prepare_test(cfg, args.checkpoint, args.work_dir, args.dtype, args.compile, args.tta, args.out, args.show_dir,
-                 args.overwrite)
+                 args.overwrite, is_first_of_node(args.launcher))
     prepare_launch(cfg, args.launcher, args.local_rank)
     runner = StrictRunner.from_cfg(cfg)
     runner.allow_partial = args.allow_partial

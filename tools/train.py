@@ -10,7 +10,7 @@ os.environ.setdefault('GOMP_SPINCOUNT', '3000')
 import mmseg_vittm
 from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.commands.jobs import prepare_training
-from mmseg_vittm.commands.launch import divide_batch, is_main, prepare_launch, world_size
+from mmseg_vittm.commands.launch import divide_batch, is_first_of_node, is_main, prepare_launch, world_size
 from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_launch_options, run
 from mmseg_vittm.engine.processes.stop_signals import stop_signals
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
@@ -48,15 +48,15 @@ def main() -> None:
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options, args.data_root, 'train')
     resume = dict(newest=True, auto=AUTO).get(args.resume, False)
-    prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume)
+    prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume,
+                     is_first_of_node(args.launcher))
     divide_batch(cfg, world_size(args.launcher))
     keep_freed()
-    with stop_signals():
-        prepare_launch(cfg, args.launcher, args.local_rank)
-        with hold([cfg.work_dir], is_main(args.launcher)):
-            runner = StrictRunner.from_cfg(cfg)
-            runner.allow_partial = args.allow_partial
-            runner.train()
+    prepare_launch(cfg, args.launcher, args.local_rank)  # a signal ends it: it may wait for a process that is gone
+    with stop_signals(), hold([cfg.work_dir], is_main(args.launcher)):
+        runner = StrictRunner.from_cfg(cfg)
+        runner.allow_partial = args.allow_partial
+        runner.train()
 
 
 if __name__ == '__main__':

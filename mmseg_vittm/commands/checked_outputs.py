@@ -7,15 +7,20 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ..datasets.listing import datasets_of, list_samples
+from ..datasets.listing import TOY_SCENES, datasets_of, list_samples
 from ..datasets.picture_names import name_pictures, pictures_of
+from ..datasets.toy.scenes import DEFAULT_ROOT, TRAINING
 from ..errors import InputError, one_line
-from ..outputs import claim_file, claim_folder, refuse_existing, refuse_inputs
+from ..outputs import claim_file, claim_folder, refuse_data_folder, refuse_existing, refuse_inputs
+from .configs.classes import has_own
 from .configs.reading import LOADERS
 
 
 def check_test_outputs(cfg: Config, folders: dict[str, str], overwrite: bool = False) -> None:
     """Checks that what a test writes of each image can be written, and replaces nothing; makes nothing.
+
+    The images of a dataset of a user's own class are known only once the Runner has built it: the hooks that write
+    check them then.
 
     Args:
         cfg: The config.
@@ -29,8 +34,12 @@ def check_test_outputs(cfg: Config, folders: dict[str, str], overwrite: bool = F
     for argument, folder in folders.items():
         if not folder:
             raise InputError(f'{argument}: the name of the folder is empty')
-        _refuse_data_folder(cfg, argument, folder)
+        refuse_data_folder(folder, argument, _data_folders(cfg))
         claim_folder(folder)
+    if len({os.path.realpath(folder) for folder in folders.values()}) < len(folders):
+        raise InputError(f'{folder}: both {" and ".join(folders)} would write there; give them folders of their own')
+    if has_own((cfg.get('test_dataloader') or {}).get('dataset'), without='pipeline'):
+        return
     pictures, inputs = [], []
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
         for dataset in datasets_of(cfg.get('test_dataloader') or {}):
@@ -54,19 +63,12 @@ def check_test_outputs(cfg: Config, folders: dict[str, str], overwrite: bool = F
         claim_file(path, overwrite=True)
 
 
-def _refuse_data_folder(cfg: Config, argument: str, folder: str) -> None:
-    """Checks that a folder is none that a data set's files are listed in."""
-    target = Path(os.path.realpath(folder))
-    for data, is_listed in _data_folders(cfg):
-        if target == data or is_listed and data in target.parents:
-            raise InputError(f'{folder}: {argument} would write among the data in {data}; choose another folder')
-
-
 def _data_folders(cfg: Config) -> Iterator[tuple[Path, bool]]:
     """Yields the folders of images and annotations of all splits, and whether everything below them is listed."""
-    for loader in LOADERS:
-        for dataset in datasets_of(cfg.get(loader) or {}):
-            for folder in (dataset.get('data_prefix') or {}).values():
-                if isinstance(folder, str):
-                    yield (Path(os.path.realpath(os.path.join(dataset.get('data_root') or '', folder))),
-                           not dataset.get('ann_file'))
+    for dataset in (one for loader in LOADERS for one in datasets_of(cfg.get(loader) or {})):
+        root, prefix = dataset.get('data_root') or '', dataset.get('data_prefix') or {}
+        if dataset.get('type') in TOY_SCENES:
+            root, prefix = root or DEFAULT_ROOT, prefix or TRAINING
+        for folder in prefix.values():
+            if isinstance(folder, str):
+                yield Path(os.path.realpath(os.path.join(root, folder))), not dataset.get('ann_file')

@@ -15,7 +15,7 @@ from .configs.trial import try_to_build
 
 
 def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str | None = None, amp: bool = False,
-                     resume: bool | str = False) -> None:
+                     resume: bool | str = False, trial: bool = True) -> None:
     """Sets a config up for training.
 
     Args:
@@ -24,6 +24,7 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
         pretrained: File of backbone weights to start from, in place of the config's.
         amp: Mixed precision; see `use_amp`.
         resume: See `StrictRunner`. False leaves it to the config.
+        trial: Whether to see, by `try_to_build`, if the config's parts can be built; once per machine will do.
 
     Raises:
         InputError: Data, weights or the file to start from are missing, there is nothing to resume from, or a part of
@@ -49,15 +50,17 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
             raise nothing_to_resume(folder, folders)
     if load_from is not None and cfg.get('resume') in (None, False, True):
         _check_file(load_from, 'the setting load_from')
-    if not cfg.get('resume') and load_from is not None and Path(load_from).parent.resolve() == folder.resolve():
+    if (not cfg.get('resume') and load_from is not None
+            and Path(load_from).expanduser().parent.resolve() == folder.resolve()):
         raise InputError(f'{load_from}: the checkpoints in {folder} are moved to a subfolder by a run that begins '
                          'there; give another work_dir=DIR, or resume=True to go on with the earlier run')
-    try_to_build(cfg, 'train')
+    if trial:
+        try_to_build(cfg, 'train')
 
 
 def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtype: str = 'fp32', compile: bool = False,
                  tta: bool = False, out: str | None = None, show_dir: str | None = None,
-                 overwrite: bool = False) -> None:
+                 overwrite: bool = False, trial: bool = True) -> None:
     """Sets a config up for scoring a checkpoint on its test split, through the fast path.
 
     Args:
@@ -70,6 +73,7 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
         out: Folder for every prediction as a PNG of labels, or None.
         show_dir: Folder for a picture of every image, or None.
         overwrite: Replace what an earlier test wrote to these folders.
+        trial: See `prepare_training`.
 
     Raises:
         InputError: Data is missing, the config has no test-time augmentation, a part of it cannot be built, or what is
@@ -86,9 +90,9 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
     hooks = [hook for hook in cfg.get('custom_hooks') or [] if hook.get('type') != 'EMAHook']
     hooks.append(dict(type='FastInferenceHook', dtype=dtype, compile=compile))
     if show_dir:
-        hooks.append(dict(type='PictureHook', show_dir=show_dir))
+        hooks.append(dict(type='PictureHook', show_dir=show_dir, overwrite=overwrite))
     if out:
-        hooks.append(dict(type='LabelHook', out=out))
+        hooks.append(dict(type='LabelHook', out=out, overwrite=overwrite))
     cfg.custom_hooks = hooks
     if tta:
         if 'tta_pipeline' not in cfg or 'tta_model' not in cfg:
@@ -97,7 +101,8 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
             dataset.pipeline = cfg.tta_pipeline
         cfg.tta_model.module = cfg.model
         cfg.model = cfg.tta_model
-    try_to_build(cfg, 'test')
+    if trial:
+        try_to_build(cfg, 'test')
 
 
 def check_work_dir(work_dir: str) -> None:
@@ -111,7 +116,10 @@ def check_work_dir(work_dir: str) -> None:
 
 
 def _check_file(path: str, what: str) -> None:
-    if isinstance(path, str) and '://' not in path and not os.path.isfile(os.path.expanduser(path)):
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f'{what} must be a path, got {path!r}')
+    path = os.fspath(path)
+    if '://' not in path and not os.path.isfile(os.path.expanduser(path)):
         raise InputError(f'{path}: no such file; check {what}')
 
 

@@ -27,6 +27,12 @@ def is_main(launcher: str) -> bool:
     return int(os.environ.get(names.get(launcher, ''), 0)) == 0
 
 
+def is_first_of_node(launcher: str) -> bool:
+    """Returns whether this process is the first of its machine, by the launcher's environment variables."""
+    names = {'pytorch': 'LOCAL_RANK', 'slurm': 'SLURM_LOCALID', 'mpi': 'OMPI_COMM_WORLD_LOCAL_RANK'}
+    return int(os.environ.get(names.get(launcher, ''), 0)) == 0
+
+
 def prepare_launch(cfg: Config, launcher: str, local_rank: int = 0) -> None:
     """Sets a config up for its launcher, before the Runner is built.
 
@@ -79,7 +85,9 @@ def divide_batch(cfg: Config, processes: int) -> None:
     Raises:
         InputError: It does not divide evenly.
     """
-    total, batch = cfg.get('total_batch_size'), cfg.train_dataloader.batch_size
+    if not isinstance(cfg.train_dataloader, dict):  # of a loop of one's own
+        return
+    total, batch = cfg.get('total_batch_size'), cfg.train_dataloader.get('batch_size')
     if total is None or batch != total:
         return
     if total % processes:

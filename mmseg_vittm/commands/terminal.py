@@ -16,6 +16,8 @@ from ..outputs import not_written
 
 READER_GONE = 141  # the exit status of a process that SIGPIPE has ended, in a shell
 _COLOUR = re.compile('(\x1b\\[[0-9;]*m)')
+_RETURN = re.compile('(^\r|\r(?=\n|$))')
+_STEPS = re.compile('(\x1b\\[[0-9;]*m|\x1b\\[[0-9]*[AK])')  # and a line up, or the rest of one cleared, as bars do
 
 
 class Screen:
@@ -43,9 +45,9 @@ class Screen:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Writes text. Colours, which log lines have on a terminal, stay."""
-        parts = _COLOUR.split(text) if self.is_terminal else [text]
-        self._try(self.stream.write, ''.join(part if number % 2 else printable(part, '\n\t')
+        """Writes text. Colours stay, and on a terminal what bars of progress do."""
+        parts = (_STEPS if self.is_terminal else _COLOUR).split(text)
+        self._try(self.stream.write, ''.join(part if number % 2 else _escaped(part)
                                              for number, part in enumerate(parts)))
         return len(text)
 
@@ -79,6 +81,11 @@ class Screen:
         if self.failure.errno == errno.EPIPE:
             sys.exit(READER_GONE)
         raise not_written('standard output', self.failure)
+
+
+def _escaped(text: str) -> str:
+    """Returns a text without what steers a terminal. It may begin or end at a line's begin: bars of progress do."""
+    return ''.join(part if number % 2 else printable(part, '\n\t') for number, part in enumerate(_RETURN.split(text)))
 
 
 class _Record(logging.LogRecord):

@@ -19,7 +19,7 @@ SKIP_OPTIONS = ('bad_data', 'max_skipped')  # of a dataset's config: for Checked
 def datasets_of(node: ConfigDict | list) -> Iterator[ConfigDict]:
     """Yields every dataset in a dataloader's config, inside wrappers and concatenations too."""
     if isinstance(node, dict):
-        if 'data_root' in node or 'data_prefix' in node:
+        if 'data_root' in node or 'data_prefix' in node or node.get('type') in TOY_SCENES:
             yield node
         for key, value in node.items():
             if key not in ('pipeline', 'data_prefix'):
@@ -38,6 +38,13 @@ def built_leaves(dataset: object) -> Iterator[BaseDataset]:
         for one in inner:
             if one is not None:
                 yield from built_leaves(one)
+
+
+def built_folders(dataset: BaseDataset) -> Iterator[tuple[Path, bool]]:
+    """Yields the folders of a dataset's images and annotations, and whether everything below them is listed."""
+    for folder in (dataset.data_prefix or {}).values():
+        if isinstance(folder, str) and _is_local(folder):
+            yield Path(os.path.realpath(folder)), not dataset.ann_file
 
 
 def leave_files_to_checks(cfg: dict) -> dict:

@@ -37,6 +37,23 @@ def refuse_inputs(outputs: Iterable[str | Path], inputs: Iterable[str | Path]) -
             raise InputError(f'{own}: is an input, and {path} would be written over it; choose another place')
 
 
+def refuse_data_folder(folder: str | Path, argument: str, data: Iterable[tuple[Path, bool]]) -> None:
+    """Checks that a folder to write to is none that a data set's files are listed in.
+
+    Args:
+        folder: The folder.
+        argument: The name of the argument that it was given by.
+        data: Folders of the data, without links, each with whether all that is below it is listed too.
+
+    Raises:
+        InputError: It is one.
+    """
+    target = Path(os.path.realpath(folder))
+    for place, is_listed in data:
+        if target == place or is_listed and place in target.parents:
+            raise InputError(f'{folder}: {argument} would write among the data in {place}; choose another folder')
+
+
 def file_identity(path: str | Path) -> tuple[int, int] | None:
     """Returns what the names of a file or folder have in common, links to it too; None where nothing is."""
     try:

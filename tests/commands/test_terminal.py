@@ -77,6 +77,17 @@ def test_colours_stay_on_a_terminal():
     assert Screen(terminal).rich_proxied_file is terminal and not hasattr(Screen(io.StringIO()), 'rich_proxied_file')
 
 
+def test_bars_of_progress_grow_in_place():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+    for stream, up in ((Terminal(), '\x1b[A\x1b[K'), (io.StringIO(), '\\x1b[A\\x1b[K')):
+        screen = Screen(stream)
+        for text in ('\r 10%', '\r 20%', '\n', '\x1b[A\x1b[K', 'done\r\n', 'a\rb\x1b[2J', '\x1b[4mINFO\x1b[0m'):
+            screen.write(text)
+        assert stream.getvalue() == f'\r 10%\r 20%\n{up}done\r\na\\rb\\x1b[2J\x1b[4mINFO\x1b[0m'
+
+
 def test_streams_and_logs_are_as_before_afterwards():
     before = sys.stdout, sys.stderr, logging.getLogRecordFactory()
     with pytest.raises(KeyError), screens():

@@ -23,11 +23,11 @@ def test_no_two_images_share_a_name(datasets):
     try:
         names = name_pictures(datasets)
     except InputError:  # a file would be where a folder is, for every name with its ending
-        assert any(f'{path}.png{os.sep}' in other for path in images for other in images)
+        assert any(f'{path}.png{os.sep}'.casefold() in other.casefold() for path in images for other in images)
         return
     assert {os.path.abspath(path) for path in names} == images
     by_image = {os.path.abspath(path): name for path, name in names.items()}
-    assert len(set(by_image.values())) == len(images)
+    assert len({name.casefold() for name in by_image.values()}) == len(images)
     for name in by_image.values():
         parts = PurePosixPath(name).parts
         assert name.endswith('.png') and not PurePosixPath(name).is_absolute() and '..' not in parts
@@ -37,6 +37,9 @@ def test_no_two_images_share_a_name(datasets):
 @pytest.mark.parametrize('paths,names', [
     (['d/a/x.jpg', 'd/b/x.jpg'], ['a/x.png', 'b/x.png']), (['d/x.jpg', 'd/y.jpg'], ['x.png', 'y.png']),
     (['d/x.jpg', 'd/x.webp', 'd/y.jpg'], ['x.jpg.png', 'x.webp.png', 'y.jpg.png']),
+    (['d/A.jpg', 'd/a.jpg'], ['A.jpg.png', 'a.jpg~2.png']), (['d/A/x.jpg', 'd/a/y.jpg'], ['A/x.png', 'a/y.png']),
+    (['d/\u00e9.jpg', 'd/e\u0301.jpg'], ['\u00e9.jpg~2.png', 'e\u0301.jpg.png']),
+    (['d/A.jpg', 'd/a.png'], ['A.jpg.png', 'a.png.png']),
     (['d/a_leftImg8bit.png'], ['a_leftImg8bit.png']), (['d/x.png/y.jpg', 'd/x.jpg'], ['x.png/y.jpg.png', 'x.jpg.png']),
     (['d/x', 'd//y.jpg', 'd/x'], ['x.png', 'y.png', 'x.png']), (['e/x.jpg', 'd/x.jpg'], ['e/x.png', 'd/x.png'])])
 def test_names_are_those_below_the_images_folder(paths, names):

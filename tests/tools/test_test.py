@@ -1,5 +1,7 @@
 """tools/test.py, and infer.py, on a checkpoint of tools/train.py."""
+import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,15 +9,19 @@ import pytest
 import torch
 from limited import tree, with_small_files
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 from mmengine.structures import PixelData
+from mmseg.datasets import BaseSegDataset
 from mmseg.structures import SegDataSample
 from PIL import Image
 from tool_inside import error_inside, run_inside
 from tool_runs import logged, logged_scores, write_config
 
+from mmseg_vittm.commands.checked_outputs import check_test_outputs
+from mmseg_vittm.datasets import ToyScenes
 from mmseg_vittm.engine.hooks.label_hook import LabelHook
 from mmseg_vittm.engine.hooks.picture_hook import PictureHook
-from mmseg_vittm.errors import OutputError
+from mmseg_vittm.errors import InputError, OutputError
 from mmseg_vittm.inference.predictor import Predictor
 from mmseg_vittm.weights.whole_model import load_model
 
@@ -125,6 +131,49 @@ def test_outputs_are_checked_first(trained, subfolders, tmp_path, monkeypatch, c
                             tmp_path / 'work', '--overwrite', *options)
         assert said.startswith('error: ') and word in said, (options, said)
         assert (tree(tmp_path), tree(data)) == before, options
+
+
+class NarrowSet(BaseSegDataset):
+    """A user's own data set, whose files no config names."""
+    METAINFO = ToyScenes.METAINFO
+
+    def __init__(self, root: str, pipeline: list):
+        super().__init__(data_root=root, data_prefix=dict(img_path='images/validation',
+                                                          seg_map_path='annotations/validation'),
+                         img_suffix='.jpg', seg_map_suffix='.png', pipeline=pipeline, reduce_zero_label=True,
+                         test_mode=True)
+
+
+def test_data_of_ones_own_class_is_not_written_over(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(DATASETS.module_dict, 'NarrowSet', NarrowSet)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained.data, 'own')
+    config = write_config(tmp_path, more="\ntest_dataloader = dict(num_workers=0, persistent_workers=False, "
+                          "dataset=dict(_delete_=True, type='NarrowSet', root='own', pipeline=pipeline))\n")
+    command = ('test.py', config, trained.checkpoint, '--work-dir', 'work')
+    before = tree(tmp_path / 'own')
+    for options, said in ((['--out', 'own/annotations/validation', '--overwrite'], 'among the data'),
+                          (['--show-dir', 'own/annotations/validation'], 'among the data'),
+                          (['--out', 'a', '--show-dir', 'a'], 'of their own')):
+        assert said in error_inside(monkeypatch, capsys, *command, *options)
+        assert tree(tmp_path / 'own') == before
+    os.makedirs('out')
+    name = min(os.listdir('own/annotations/validation'))
+    Path('out', name).write_bytes(b'mine')
+    said = error_inside(monkeypatch, capsys, *command, '--out', 'out')
+    assert 'there already' in said and '--overwrite' in said and os.listdir('out') == [name]
+    assert Path('out', name).read_bytes() == b'mine'
+    run_inside(monkeypatch, *command, '--out', 'out', '--overwrite')
+    assert len(os.listdir('out')) == 4 and tree(tmp_path / 'own') == before
+
+
+def test_toy_scenes_where_they_are_by_default_are_data_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = Config(dict(default_scope='mmseg', train_dataloader=dict(dataset=dict(type='ToyScenes')),
+                      test_dataloader=dict(dataset=dict(type='ToyScenes', num_val=3))))
+    with pytest.raises(InputError, match='among the data'):
+        check_test_outputs(cfg, dict(out='data/toy_scenes/annotations/training'), overwrite=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 class Scoring:

@@ -1,5 +1,6 @@
 """Configs looked at before anything is built: sections that are missing, classes that do not exist, wrong arguments."""
-import logging
+import importlib.util
+import inspect
 import multiprocessing
 import numbers
 import re
@@ -17,11 +18,12 @@ from .classes import (
     did_you_mean,
     find_class,
     kind_of_value,
+    of_library,
     registered_names,
     registry_of,
     takes_kinds,
 )
-from .sections import SECTIONS, TRANSFORM, Built, Keys, items_of, kind_of, part_of
+from .sections import FUNCTION, SECTIONS, TRANSFORM, Built, Keys, items_of, kind_of, part_of
 
 SPLITS = {split: tuple(f'{split}_{part}' for part in parts) for split, parts in dict(
     train=('dataloader', 'cfg'), val=('dataloader', 'cfg', 'evaluator'), test=('dataloader', 'cfg', 'evaluator')
@@ -32,7 +34,8 @@ RUNS = ('model', 'tta_model', 'visualizer', 'default_hooks', 'custom_hooks', 'lo
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # By job: what a config must have for it, and which sections it reads.
 JOBS = dict(
-    train=(('model', *SPLITS['train']), tuple(SECTIONS)),
+    train=(('model', *SPLITS['train']),  # which never builds what a test has
+           tuple(name for name in SECTIONS if not name.startswith(('test_', 'tta_')))),
     test=(('model', *SPLITS['test']), (*RUNS, *SPLITS['test'], 'tta_pipeline')),
     infer=(('model', 'test_pipeline'), ('model', 'test_pipeline')),
     measure=(('model', ), ('model', 'test_dataloader')),
@@ -46,7 +49,7 @@ WHOLE = {
     r'total_batch_size': (1, 1 << 24),
     r'randomness\.seed': (0, (1 << 32) - 1),  # NumPy's
     r'train_cfg\.(max_iters|max_epochs|val_interval)': (1, 1 << 62),
-    r'model\.(\w+\.)*num_classes': (1, 1 << 16),
+    r'model\.(\w+\.)*(decode_head|auxiliary_head)(\.\d+)?\.num_classes': (1, 1 << 16),  # 0 is no head, of backbones
     r'env_cfg\.mp_cfg\.opencv_num_threads': (0, 1024),
     r'log_processor\.window_size': (1, 1 << 31),
     r'env_cfg\.resource_limit': (1, 1 << 31),
@@ -57,9 +60,11 @@ ALONE = ('model', 'data_preprocessor', 'tta_model', 'train_cfg', 'val_cfg', 'tes
          'log_processor', 'model_wrapper_cfg')
 TEXTS = ('work_dir', 'experiment_name')
 PATHS = ('ann_file', 'data_root', 'img_suffix', 'out_dir', 'seg_map_suffix')
-OPTIONAL = ('total_batch_size', 'randomness.seed')
+OPTIONAL = ('total_batch_size', 'randomness.seed', *(f'{loader}.num_batch_per_epoch' for loader in LOADERS))
+COUNTS = ('max_iters', 'max_epochs', 'val_interval')  # of train_cfg; mmengine takes 1e5 too
+LEVELS = ('CRITICAL', 'FATAL', 'ERROR', 'WARNING', 'WARN', 'INFO', 'DEBUG', 'NOTSET')
 CHOICES = {
-    'log_level': (*logging.getLevelNamesMapping(), *range(0, 51, 10)),
+    'log_level': LEVELS,
     'resume': (True, False, 'auto', None),
     'sync_bn': ('torch', 'mmcv', None),
     'env_cfg.mp_cfg.mp_start_method': multiprocessing.get_all_start_methods(),
@@ -100,10 +105,18 @@ def check_kinds(cfg: Config) -> None:
     for name, kind in SECTIONS.items():
         value, several = cfg.get(name), isinstance(kind, Built) and name not in ALONE
         wish = f'a dict{" with a type" * isinstance(kind, Built)}'
+        several = several or name in LOADERS and _has_own_loop(cfg, name)
         right = (dict, list, tuple) if several else dict
         if isinstance(kind, (Built, Keys)) and value is not None and not isinstance(value, right):
             wish += ', or a list of them' * several
             raise InputError(f'{_file(cfg)}: {name} must be {wish}, got {_value(value)}')
+
+
+def _has_own_loop(cfg: Config, loader: str) -> bool:
+    """Whether a user's own loop reads a dataloader."""
+    name = f'{loader.removesuffix("_dataloader")}_cfg'
+    loop, kind = cfg.get(name), SECTIONS[name]
+    return isinstance(loop, dict) and not of_library(class_of(loop, kind_of(kind, loop), _scope(cfg)))
 
 
 def check_sections(cfg: Config, sections: tuple[str, ...]) -> None:
@@ -117,6 +130,10 @@ def check_sections(cfg: Config, sections: tuple[str, ...]) -> None:
         value, kind = cfg.get(name), SECTIONS.get(name)
         if value is None:
             continue
+        if name == 'train_cfg':
+            for key in COUNTS:
+                if isinstance(value.get(key), float) and value[key].is_integer():
+                    value[key] = int(value[key])
         if name in TEXTS and (not isinstance(value, str) or name == 'experiment_name' and '/' in value):
             raise InputError(f'{_file(cfg)}: {name} must be a text{" without /" * (name != TEXTS[0])}, got '
                              f'{_value(value)}')
@@ -124,7 +141,7 @@ def check_sections(cfg: Config, sections: tuple[str, ...]) -> None:
             raise InputError(f'{_file(cfg)}: compile must be True, False or a dict, got {_value(value)}')
         for path, problem in problems(value, kind, name, scope):
             raise InputError(f'{_file(cfg)}: {path}: {problem}')
-        _check_values(cfg, value, name)
+        _check_values(cfg, value, name, kind, scope)
 
 
 def problems(node: Any, kind: Any, path: str, scope: str) -> Iterator[tuple[str, str]]:
@@ -148,6 +165,8 @@ def problems(node: Any, kind: Any, path: str, scope: str) -> Iterator[tuple[str,
         return
     if isinstance(kind, Built):
         yield from _problems_of_class(node, kind, path, scope)
+        if is_own(node, kind, scope):  # what it does with its parts is its own affair
+            return
     elif isinstance(kind, Keys):
         for name, _ in items_of(node):
             if part_of(kind, str(name)) is False:
@@ -173,9 +192,24 @@ def class_of(node: dict, kind: Built, scope: str) -> Any:
     return find_class(registry_of(kind.registry, own), node.get('type', kind.default))
 
 
+def is_own(node: dict, kind: Built, scope: str) -> bool:
+    """Whether a dict with a `type` stands for a class of a user's own, or is made by a constructor that is."""
+    target = class_of(node, kind, scope)
+    return target is not None and not of_library(target) or has_own_constructor(node, kind, scope)
+
+
+def has_own_constructor(node: Any, kind: Any, scope: str) -> bool:
+    """Whether an optimizer's wrapper is made by a constructor of a user's own, which may take anything."""
+    if kind is not SECTIONS['optim_wrapper'] or not isinstance(node, dict) or node.get('constructor') is None:
+        return False
+    return not of_library(find_class(registry_of('OPTIM_WRAPPER_CONSTRUCTORS', scope), node['constructor']))
+
+
 def arguments_of(target: Any, node: dict, scope: str) -> Accepts:
     """Returns what a class takes, looking after what known ones do with their `**kwargs`."""
     taken = accepts(target)
+    if _lacks_mmdet(target):
+        return Accepts(taken.names, open=True)
     if isinstance(target, type) and issubclass(target, EMAHook):
         average = find_class(registry_of('MODELS', scope), node.get('ema_type', 'ExponentialMovingAverage'))
         more = accepts(average) if average else Accepts(frozenset(), open=True)
@@ -209,12 +243,16 @@ def _problems_of_class(node: dict, kind: Built, path: str, scope: str) -> Iterat
             found = 'correct its name, or name the module that registers it in custom_imports'
         yield path, f'no {shown(name)} is registered among the {kind.registry}; {found}'
         return
+    if has_own_constructor(node, kind, scope):
+        return
     taken, label = arguments_of(target, node, scope), getattr(target, '__name__', shown(str(name)))
+    if _lacks_mmdet(target):
+        yield path, f'{label} needs mmdet, which is not installed; install it'
     keys = {key for key, _ in items_of(node)} - {'type', '_scope_'} - kind.more
     if not taken.open and not taken.ignores:
         for key in sorted(map(str, keys - taken.names)):
             yield path, f'{label} takes no {shown(key)}; {did_you_mean(key, taken.names - kind.given)}'
-    kinds = takes_kinds(target)
+    kinds = takes_kinds(target) if of_library(target) else {}
     for key, value in items_of(node):
         wanted, given = kinds.get(key), kind_of_value(value)
         # Annotations are not kept to where they say text alone: of 'dynamic' or a number, for one.
@@ -222,22 +260,34 @@ def _problems_of_class(node: dict, kind: Built, path: str, scope: str) -> Iterat
             wish = ' or '.join(NAMES_OF_KINDS[one] for one in sorted(wanted))
             yield f'{path}.{key}', f'must be {wish} for {label}, got {_value(value)}'
     missing = [one for one in taken.required if one not in keys | kind.given | kind.more]
-    if missing and not node.get('convert_to_iter_based'):
+    if missing and kind is not FUNCTION and not node.get('convert_to_iter_based'):
         yield path, f'{label} needs {", ".join(missing)}; give it a value'
 
 
-def _check_values(cfg: Config, node: Any, path: str) -> None:
-    """Checks numbers that would only fail, or do nothing, once much has been built."""
+def _lacks_mmdet(target: Any) -> bool:
+    """Whether a class is a stand-in of MMSegmentation for one of MMDetection, where that is not installed."""
+    if not getattr(target, '__module__', '').startswith('mmseg.') or importlib.util.find_spec('mmdet') is not None:
+        return False
+    return 'from mmdet' in inspect.getsource(inspect.getmodule(target))
+
+
+def _check_values(cfg: Config, node: Any, path: str, kind: Any, scope: str) -> None:
+    """Checks numbers that would only fail, or do nothing, once much has been built; none of a user's own class."""
+    kind = kind_of(kind, node)
     if isinstance(node, dict):
+        if is_own(node, kind, scope) if isinstance(kind, Built) else 'type' in node:
+            return
         for name, value in items_of(node):
-            _check_values(cfg, value, f'{path}.{name}')
+            _check_values(cfg, value, f'{path}.{name}', part_of(kind, str(name)), scope)
         return
     if isinstance(node, (list, tuple)) and path.split('.')[-1] not in (*SIZES, 'size', 'scale'):
         for number, value in enumerate(node):
-            _check_values(cfg, value, f'{path}.{number}')
+            _check_values(cfg, value, f'{path}.{number}', kind, scope)
         return
     if path.split('.')[-1] in PATHS and isinstance(node, numbers.Number):
         raise InputError(f'{_file(cfg)}: {path} must be a text, got {_value(node)}')
+    if path == 'log_level' and type(node) is int and node >= 0:
+        return
     if path in CHOICES and not any(type(node) is type(one) and node == one for one in CHOICES[path]):
         choices = ', '.join(map(str, CHOICES[path]))
         raise InputError(f'{_file(cfg)}: {path} must be one of {choices}, got {_value(node)}')

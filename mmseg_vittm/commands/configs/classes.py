@@ -8,16 +8,24 @@ import importlib
 import inspect
 import numbers
 import re
+import sys
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import mmengine.registry
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import Registry
 from mmengine.utils import ManagerMixin
+
+# Whose classes are known: what they take, and that nothing else happens where they are built.
+LIBRARIES = {'cv2', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg', 'mmseg_vittm', 'numpy', 'timm', 'torch',
+             'torchvision', *sys.stdlib_module_names}
+REGISTRIES = ('MODELS', 'TASK_UTILS', 'WEIGHT_INITIALIZERS', 'DATASETS', 'TRANSFORMS', 'OPTIMIZERS', 'OPTIM_WRAPPERS',
+              'OPTIM_WRAPPER_CONSTRUCTORS', 'PARAM_SCHEDULERS', 'DATA_SAMPLERS', 'FUNCTIONS', 'METRICS', 'EVALUATOR',
+              'HOOKS', 'LOOPS', 'VISUALIZERS', 'VISBACKENDS', 'LOG_PROCESSORS')
 
 
 class Accepts(NamedTuple):
@@ -52,6 +60,36 @@ def find_class(registry: Registry, kind: Any) -> Callable | None:
         return registry.get(kind)
     except Exception:  # it imports `mmdet` for 'mmdet.Name', and this file's own name for 'a/b'
         return None
+
+
+def of_library(target: Any) -> bool:
+    """Whether a class or function is one of a known library, and not of a user's own."""
+    return (getattr(target, '__module__', None) or '').split('.')[0] in LIBRARIES
+
+
+def has_own(node: Any, without: str | None = None) -> bool:
+    """Whether a part of a config may name a class of a user's own: one of that name is in a registry.
+
+    Args:
+        node: The part.
+        without: A key whose value is not looked at.
+    """
+    if isinstance(node, (list, tuple)):
+        return any(has_own(one, without) for one in node)
+    if not isinstance(node, dict):
+        return callable(node) and not of_library(node)
+    items = list(ConfigDict.items(node) if isinstance(node, ConfigDict) else node.items())
+    return any(key in ('type', 'constructor') and isinstance(value, str) and not all(map(of_library, _named(value)))
+               or has_own(value, without) for key, value in items if key != without)
+
+
+def _named(name: str) -> Iterator[Any]:
+    """Yields all that is registered by a name, in whichever scope."""
+    name = name.rpartition('.')[2]
+    for root in (getattr(mmengine.registry, registry) for registry in REGISTRIES):
+        for registry in (root, *root.children.values()):
+            if name in registry.module_dict:
+                yield registry.module_dict[name]
 
 
 def registered_names(registry: Registry) -> list[str]:
@@ -102,9 +140,11 @@ def accepts(target: Callable) -> Accepts:
         names |= own.names - given
         required += [name for name in own.required if name not in given and not required]
         variable = _variable_keywords(init)
+        if hasattr(init, '__wrapped__'):  # the wrapper may take more, such as older names
+            return Accepts(frozenset(names), tuple(required), open=True)
         if variable is None:
             return Accepts(frozenset(names), tuple(required))
-        found = _handed_on(init, variable)
+        found = _handed_on(init, variable, owner.__name__)
         if found is None:
             return Accepts(frozenset(names), tuple(required), open=True)
         words, keywords = found
@@ -118,19 +158,22 @@ def accepts(target: Callable) -> Accepts:
 @functools.cache
 def takes_kinds(target: Callable) -> dict[str, frozenset[str]]:
     """Returns which of `'number'`, `'text'` and `'other'` the arguments of a class may be, as far as it says so."""
-    found = {}
+    found, seen = {}, set()
     for owner in target.__mro__ if inspect.isclass(target) else (target, ):
         init = vars(owner).get('__init__') if inspect.isclass(owner) else owner
         if init is None or owner is object:
             continue
         try:
-            hints = typing.get_type_hints(init)
+            hints, parameters = typing.get_type_hints(init), inspect.signature(init).parameters
         except Exception:  # it evaluates annotations, whose names need not be there
-            continue
+            return found
         for name, hint in hints.items():
             kinds = _kinds(hint)
-            if kinds is not None:
-                found.setdefault(name, kinds)
+            default = parameters[name].default if name in parameters else None
+            keeps = default is None or default is inspect.Parameter.empty or kind_of_value(default) in (kinds or ())
+            if name not in seen and kinds is not None and keeps:
+                found[name] = kinds
+        seen.update(parameters)
     return found
 
 
@@ -190,8 +233,13 @@ def _variable_keywords(function: Callable) -> str | None:
     return next((one.name for one in parameters if one.kind is one.VAR_KEYWORD), None)
 
 
-def _handed_on(init: Callable, variable: str) -> tuple[set[str], set[str] | None] | None:
+def _handed_on(init: Callable, variable: str, owner: str) -> tuple[set[str], set[str] | None] | None:
     """Looks how a constructor uses its `**kwargs`.
+
+    Args:
+        init: The constructor.
+        variable: Their name.
+        owner: The name of its class.
 
     Returns:
         The names that it takes out of them, and those that it gives `super().__init__` beside them, None where that
@@ -205,7 +253,7 @@ def _handed_on(init: Callable, variable: str) -> tuple[set[str], set[str] | None
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and any(not one.arg and _is(one.value, variable) for one in node.keywords):
             seen.update(id(one.value) for one in node.keywords if not one.arg)
-            if _is_super_init(node.func):
+            if _is_super_init(node.func, owner):
                 keywords = {one.arg for one in node.keywords if one.arg} | (keywords or set())
             else:
                 elsewhere = True
@@ -238,6 +286,7 @@ def _is(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def _is_super_init(node: ast.AST) -> bool:
+def _is_super_init(node: ast.AST, owner: str) -> bool:
+    """Whether a node is the constructor of the next class, and not, as by `super(Parent, self)`, of a later one."""
     return (isinstance(node, ast.Attribute) and node.attr == '__init__' and isinstance(node.value, ast.Call)
-            and _is(node.value.func, 'super'))
+            and _is(node.value.func, 'super') and (not node.value.args or _is(node.value.args[0], owner)))

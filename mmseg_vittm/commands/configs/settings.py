@@ -9,8 +9,8 @@ from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 
 from ...errors import InputError, one_line, shown
-from .checks import arguments_of, check_kinds, check_sections, class_of
-from .classes import did_you_mean, find_class, nearest, registry_of, words_of
+from .checks import arguments_of, check_kinds, check_sections, class_of, has_own_constructor, is_own
+from .classes import LIBRARIES, did_you_mean, find_class, has_own, nearest, registry_of, words_of
 from .sections import SECTIONS, Built, Keys, items_of, kind_of, part_of
 
 MERGING = ('_delete_', '_scope_')  # what mmengine takes out of any dict
@@ -85,7 +85,8 @@ def _made_of(cfg: Config, section: str, rest: str, file: str) -> list[str]:
     """Returns what else must change with a variable of the config's file.
 
     Raises:
-        InputError: It is no variable, or what was made of it cannot be known.
+        InputError: It is no variable, or what was made of it cannot be known. Where there is code of a user's own,
+            which may read it, that is a warning, unless more than a number or text was made of it.
     """
     if section not in cfg:
         name = '.'.join(filter(None, (section, rest)))
@@ -99,9 +100,22 @@ def _made_of(cfg: Config, section: str, rest: str, file: str) -> list[str]:
     if places and (section == 'data_root' or _has_type(own)):
         MMLogger.get_current_instance().info(f'{section} is a variable of the config: set in {", ".join(places)} too')
         return places
+    if not isinstance(own, (dict, list, tuple)):  # others may be equal to a number or a text by chance
+        places = []
+    if not places and _has_own_code(cfg):
+        MMLogger.get_current_instance().warning(f'{section} is a variable of {file}: only code of your own can read it')
+        return []
     where = f'; what was made of it is {", ".join(places[:4])}{", ..." * (len(places) > 4)}' if places else ''
     raise InputError(f'{file}: nothing reads {shown(section)}: it is a variable of that file, and changing it now '
                      f'changes nothing{where}; set what is read instead, or change the file')
+
+
+def _has_own_code(cfg: Config) -> bool:
+    """Whether a config brings code of a user's own."""
+    imports = (cfg.get('custom_imports') or {}).get('imports') or ()
+    modules = [cfg.get('default_scope'), *([imports] if isinstance(imports, str) else imports)]
+    return any(str(module).split('.')[0] not in LIBRARIES for module in modules) or any(
+        has_own(cfg[name]) for name in cfg if _is_read(name))
 
 
 def _places(cfg: Config, section: str, value: Any, key: str | None = None) -> Iterator[str]:
@@ -130,12 +144,11 @@ def _has_type(node: Any) -> bool:
 
 def _meant(cfg: Config, section: str, rest: str) -> str:
     """Returns which setting a name that nothing knows was meant to be."""
-    found = nearest(section, SECTIONS, 0.75)
+    found = None if rest else nearest(section, SECTIONS, 0.75)
     if found is None:
-        tail = section if not rest else f'{section}.{rest}'
-        ends = sorted((path for path in _paths(cfg) if f'.{path}'.endswith(f'.{tail}')), key=lambda path: (
+        ends = sorted((path for path in _paths(cfg) if f'.{path}'.endswith(f'.{section}')), key=lambda path: (
             path.count('.'), path.split('.')[0] not in ('train_cfg', 'train_dataloader', 'optim_wrapper'), path))
-        found = ends[0] if ends else nearest(section, SECTIONS)
+        found = '.'.join(filter(None, (ends[0], rest))) if ends else nearest(section, SECTIONS, 0.7)
     return f'did you mean {found}?' if found else 'correct its name'
 
 
@@ -195,10 +208,15 @@ def _check_known(before: Config, cfg: Config, name: str, file: str, scope: str) 
         if not there and depth:
             known = _known_keys(node, kind, reader, keys[:depth], scope)
             names = known.names | ({one for one, _ in items_of(old)} if isinstance(old, dict) else set())
-            certain = known.certain or _nearly(key, names)
+            given = node.get(key)
+            is_new = isinstance(given, dict) and 'type' in given  # with a name of its own
+            is_own_dict = isinstance(kind, Built) and is_own(node, kind, scope)
+            certain = known.certain or not (is_new or is_own_dict) and _nearly(key, names)
             if key not in names and key not in known.words and certain:
                 raise InputError(f'{file}: there is no setting {shown(name)}: neither {known.label or path} nor the '
                                  f'config knows {shown(key)}; {did_you_mean(key, names)}')
+        if isinstance(kind, Built) and is_own(node, kind, scope):
+            return
         reader = (class_of(node, kind, scope), key) if isinstance(kind, Built) else (reader and (reader[0], key))
         kind = part_of(kind, key)
         old = old[key] if there else NONE
@@ -219,7 +237,8 @@ def _known_keys(node: dict, kind: Any, reader: tuple | None, path: list[str], sc
         if target is None:
             return _Known()  # check_sections says that
         taken = arguments_of(target, node, scope)
-        return _Known(taken.names | kind.more | {'type'}, (), not taken.open,
+        is_free = taken.open or has_own_constructor(node, kind, scope) or taken.ignores and is_own(node, kind, scope)
+        return _Known(taken.names | kind.more | {'type'}, (), not is_free,
                       getattr(target, '__name__', str(target)))
     if isinstance(kind, Keys):
         return _Known(kind.names, (), kind.any is False)

@@ -1,13 +1,12 @@
 """A config's parts built once to see whether they can be, before anything is written: nothing of them is kept."""
 import contextlib
 import copy
+import io
 import os
 import random
-import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import mmengine.registry
@@ -15,7 +14,7 @@ import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
-from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmengine.model import BaseTTAModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
@@ -30,39 +29,36 @@ from ...datasets.checked_dataset import check_skip_options
 from ...datasets.listing import SKIP_OPTIONS, datasets_of
 from ...errors import CheckpointError, InputError, OutputError, one_line, shown
 from .checks import SPLITS
-from .classes import find_class, registry_of
+from .classes import accepts, find_class, has_own, of_library, registry_of
 from .sections import items_of
 
-# Whose classes fail because of what a config gives them; anyone else's own may have an error of their own.
-LIBRARIES = {'cv2', 'mmcv', 'mmdet', 'mmengine', 'mmpretrain', 'mmseg', 'mmseg_vittm', 'numpy', 'timm', 'torch',
-             'torchvision', *sys.stdlib_module_names}
-REFUSALS = (AssertionError, ValueError)  # how any class says that it does not like its arguments
+PLAIN_SAMPLERS = ('mmengine', 'mmseg_vittm')  # whose samplers ask a data set for nothing but its length
+READ_FILES = ('VPD', )
 CREATORS = {getattr(torch, name) for name in ('empty', 'empty_strided', 'full', 'ones', 'rand', 'randn', 'zeros')}
 
 
 def try_to_build(cfg: Config, job: str) -> None:
     """Builds what a job builds of a config, as far as that needs no data and writes nothing, and drops it.
 
+    Only classes of known libraries are built, and no model, optimizer or dataloader with a part of a user's own: what
+    that would do cannot be known.
+
     Args:
         cfg: The config, checked by `check_config`; it stays as it is.
         job: `'train'`, `'test'` or `'infer'`.
 
     Raises:
-        InputError: A part refuses its arguments, or cannot be made of them; names the part and the reason. An error in
-            a class of the user's own that is no `ValueError` or `AssertionError` stays what it is.
+        InputError: A part refuses its arguments, or cannot be made of them; names the part and the reason.
     """
     cfg = copy.deepcopy(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'), _nothing_drawn(), _nothing_said():
-        with _named(cfg, 'model'):
-            model = build_on_meta(lambda: mmengine.registry.MODELS.build(copy.deepcopy(cfg.model)))
-        _check_memory(cfg, model)
-        _check_test_mode(cfg, model)
+        model = _try_model(cfg)
         if job == 'infer':
             _try_each(cfg, 'test_pipeline', mmengine.registry.TRANSFORMS)
             return
         if job == 'train':
             _try_optimizer(cfg, model)
-            _check_start(cfg)
+            _check_scaling(cfg)
         _try_hooks(cfg)
         splits = [split for split in (('train', 'val') if job == 'train' else ('test', ))
                   if all(cfg.get(name) is not None for name in SPLITS[split])]
@@ -70,6 +66,39 @@ def try_to_build(cfg: Config, job: str) -> None:
             _try_data(cfg, f'{split}_dataloader')
             if split != 'train':
                 _try_evaluator(cfg, f'{split}_evaluator')
+
+
+def _try_model(cfg: Config) -> nn.Module | None:
+    """Builds the model without weights, and returns it; None where a part is a user's own, or is read from files."""
+    if has_own(cfg.model) or _reads_files(cfg.model):
+        return None
+    settings = copy.deepcopy(cfg.model)
+    _leave_downloads(settings)
+    with _named(cfg, 'model'):
+        model = build_on_meta(lambda: mmengine.registry.MODELS.build(copy.deepcopy(settings)))
+    _check_memory(cfg, model)
+    _check_test_mode(cfg, model)
+    return model
+
+
+def _reads_files(node: Any) -> bool:
+    """Whether a part of a model reads its weights where it is constructed, as MMSegmentation's `VPD`."""
+    if isinstance(node, dict):
+        return str(node.get('type')).rpartition('.')[2] in READ_FILES or any(
+            _reads_files(value) for _, value in items_of(node))
+    return isinstance(node, (list, tuple)) and any(map(_reads_files, node))
+
+
+def _leave_downloads(node: Any) -> None:
+    """Has no part of a model fetch weights where it is constructed, as MMSegmentation's `TIMMBackbone` does."""
+    if isinstance(node, dict):
+        if node.get('pretrained') is True:
+            node['pretrained'] = False
+        for _, value in items_of(node):
+            _leave_downloads(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _leave_downloads(value)
 
 
 def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
@@ -105,13 +134,14 @@ def _nothing_drawn() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _nothing_said() -> Iterator[None]:
-    """Keeps back what is logged or warned of meanwhile: it comes again where the parts are built to be used."""
+    """Keeps back what is printed, logged or warned of meanwhile: it comes again where the parts are built for use."""
     MMLogger.get_current_instance()  # is made where there is none
     loggers = {logger: logger.disabled for logger in MMLogger._instance_dict.values()}
     for logger in loggers:
         logger.disabled = True  # not logging.disable, whose answers mmengine's loggers would remember
     try:
-        with warnings.catch_warnings():
+        with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
+              contextlib.redirect_stderr(io.StringIO())):
             warnings.simplefilter('ignore')
             yield
     finally:
@@ -121,22 +151,19 @@ def _nothing_said() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _named(cfg: Config, section: str) -> Iterator[None]:
-    """Turns errors of building a section into one that names it, unless it is a user's own class that is broken."""
+    """Turns errors of building a section into one that names it."""
     try:
         yield
     except (InputError, CheckpointError, OutputError):
         raise
     except Exception as error:  # whatever the classes of a config raise
-        if not isinstance(error, REFUSALS) and _of_own_code(error):
-            raise
-        raise InputError(f'{cfg.filename}: {section} cannot be built ({one_line(error)}); correct its settings'
-                         ) from error
-
-
-def _of_own_code(error: BaseException) -> bool:
-    """Whether an error came out of code that belongs to no library: a user's own."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(frame.f_globals.get('__name__', '').split('.')[0] not in LIBRARIES for frame in frames)
+        reason, remedy = one_line(error), 'correct its settings'
+        if isinstance(error, ImportError) or 'please install' in reason.lower():
+            remedy = 'install what it names, or use something else'
+        elif not str(error):  # a bare assertion
+            reason += f': {shown(traceback.extract_tb(error.__traceback__)[-1].line or "")}'
+            remedy += ', or what they name'
+        raise InputError(f'{cfg.filename}: {section} cannot be built ({reason}); {remedy}') from error
 
 
 def _check_memory(cfg: Config, model: nn.Module) -> None:
@@ -185,7 +212,7 @@ def _try_hooks(cfg: Config) -> None:
         if not isinstance(one, dict):
             continue
         target = find_class(registry_of('HOOKS', cfg.get('default_scope') or 'mmseg'), one.get('type'))
-        if getattr(target, '__module__', '').split('.')[0] not in LIBRARIES:
+        if not of_library(target) or has_own(one):
             continue
         own = {name: value for name, value in items_of(one) if name != 'priority'}
         with _named(cfg, place):
@@ -197,34 +224,30 @@ def _try_hooks(cfg: Config) -> None:
                 raise
 
 
-def _check_start(cfg: Config) -> None:
-    """Checks what training only reads once its logs have begun: the file of weights to begin with, `auto_scale_lr`.
+def _check_scaling(cfg: Config) -> None:
+    """Checks `auto_scale_lr`, which training only reads once its logs have begun.
 
     Raises:
-        InputError: It is not there, or lacks a value.
+        InputError: It lacks a value.
     """
-    path = cfg.get('load_from')
     scaled = cfg.get('auto_scale_lr') or {}
     if scaled.get('enable') and not isinstance(scaled.get('base_batch_size'), int):
         raise InputError(f'{cfg.filename}: auto_scale_lr needs base_batch_size, a whole number')
-    if path is not None and not isinstance(path, (str, Path)):
-        raise InputError(f'{cfg.filename}: load_from must be a path, got {path!r}')
-    if path is not None and '://' not in str(path) and not Path(path).is_file():
-        raise InputError(f'{path}: no such checkpoint, but load_from names it; correct load_from')
 
 
-def _try_each(cfg: Config, section: str, registry: mmengine.registry.Registry, node: Any = None) -> list:
-    """Builds each element of a list, and returns them."""
-    built = []
+def _try_each(cfg: Config, section: str, registry: mmengine.registry.Registry, node: Any = None) -> None:
+    """Builds each element of a list that is not a user's own."""
     for number, one in enumerate(cfg[section] if node is None else node):
-        with _named(cfg, f'{section}.{number}'):
-            built.append(registry.build(copy.deepcopy(one)) if isinstance(one, dict) else one)
-    return built
+        if isinstance(one, dict) and not has_own(one):
+            with _named(cfg, f'{section}.{number}'):
+                registry.build(copy.deepcopy(one))
 
 
-def _try_optimizer(cfg: Config, model: nn.Module) -> None:
+def _try_optimizer(cfg: Config, model: nn.Module | None) -> None:
     """Builds the optimizer and its schedules for a model."""
     settings = copy.deepcopy(cfg.optim_wrapper)
+    if has_own(settings):
+        return
     clip = settings.get('clip_grad') or {}
     for name in ('max_norm', 'clip_value', 'norm_type'):
         if isinstance(clip, dict) and name in clip and not isinstance(clip[name], (int, float)):
@@ -232,13 +255,18 @@ def _try_optimizer(cfg: Config, model: nn.Module) -> None:
                              f'{shown(repr(clip[name]))}')
     if settings.get('optimizer') is None and 'constructor' not in settings:
         raise InputError(f'{cfg.filename}: optim_wrapper has no optimizer; give it one')
+    optimizer = settings.get('optimizer') or {}
+    target = find_class(registry_of('OPTIMIZERS', cfg.get('default_scope') or 'mmseg'), optimizer.get('type'))
+    if model is None or any(one.__module__.startswith('torch.distributed') for one in getattr(target, '__mro__', ())):
+        return
+    optimizer.pop('fused', None)  # not of weights that are only thought of
     with _named(cfg, 'optim_wrapper'):
         wrapper = build_optim_wrapper(model, settings)
     if not isinstance(wrapper, OptimWrapper) or isinstance(wrapper, OptimWrapperDict):
         return
     schedules = cfg.get('param_scheduler')
     for number, one in enumerate(schedules if isinstance(schedules, (list, tuple)) else [schedules]):
-        if isinstance(one, dict):
+        if isinstance(one, dict) and not has_own(one):
             one = copy.deepcopy(one)
             one.setdefault('end', 1 << 30)
             with _named(cfg, f'param_scheduler.{number}'):
@@ -248,9 +276,12 @@ def _try_optimizer(cfg: Config, model: nn.Module) -> None:
 def _try_data(cfg: Config, section: str) -> None:
     """Builds the datasets of a dataloader without reading files, their pipelines, and the rest of the dataloader."""
     loader = copy.deepcopy(cfg[section])
+    if not isinstance(loader, dict):  # of a loop of one's own
+        return
     if not isinstance(loader.get('dataset'), dict):
         raise InputError(f'{cfg.filename}: {section} has no dataset; give it one')
-    for dataset in datasets_of(loader.get('dataset') or {}):
+    # What a wrapper of one's own makes of the datasets in it is its own affair.
+    for dataset in () if has_own(loader.dataset, without='pipeline') else datasets_of(loader.dataset):
         _try_each(cfg, f'{section}.dataset.pipeline', mmengine.registry.TRANSFORMS, dataset.get('pipeline') or [])
         own = {name: value for name, value in items_of(dataset) if name not in SKIP_OPTIONS}
         options = {name: dataset[name] for name in SKIP_OPTIONS if name in dataset}
@@ -262,6 +293,13 @@ def _try_data(cfg: Config, section: str) -> None:
             with _named(cfg, f'{section}.dataset'):
                 mmengine.registry.DATASETS.build(ConfigDict(own))
     loader['dataset'] = _Samples()
+    for name, registry in (('sampler', 'DATA_SAMPLERS'), ('batch_sampler', 'DATA_SAMPLERS'),
+                           ('collate_fn', 'FUNCTIONS'), ('worker_init_fn', 'FUNCTIONS')):
+        one = loader.get(name)
+        one = one.get('type') if isinstance(one, dict) else one
+        target = None if one is None else find_class(registry_of(registry, cfg.get('default_scope') or 'mmseg'), one)
+        if target is not None and target.__module__.split('.')[0] not in PLAIN_SAMPLERS:
+            return
     with _named(cfg, section):
         Runner.build_dataloader(loader, seed=0)
 
@@ -278,16 +316,22 @@ class _Samples(BaseDataset):
 
 
 def _try_evaluator(cfg: Config, section: str) -> None:
-    """Builds the metrics of an evaluator; mmseg's own say only after a whole validation whether they have a score."""
-    with _named(cfg, section):
-        settings = copy.deepcopy(cfg[section])
-        if isinstance(settings, dict) and 'metrics' in settings:
-            settings.setdefault('type', 'Evaluator')
-            evaluator = mmengine.registry.EVALUATOR.build(settings)
-        else:
-            evaluator = Evaluator(settings)
-        for metric in evaluator.metrics:
-            _try_metric(metric)
+    """Builds those metrics of an evaluator that own no folder, as MMSegmentation's `CityscapesMetric` does."""
+    settings = cfg[section]
+    if isinstance(settings, dict) and 'metrics' in settings:
+        settings = [] if settings.get('type', 'Evaluator') != 'Evaluator' else settings['metrics']
+    for one in settings if isinstance(settings, (list, tuple)) else [settings]:
+        if not isinstance(one, dict) or has_own(one):
+            continue
+        own = ConfigDict(copy.deepcopy(one))
+        target = find_class(registry_of('METRICS', cfg.get('default_scope') or 'mmseg'), own.get('type'))
+        if target is IoUMetric:
+            own.output_dir = None
+        elif 'output_dir' in accepts(target).names or hasattr(target, '__del__') or target.__module__.split('.')[
+                0] not in ('mmengine', 'mmseg'):
+            continue
+        with _named(cfg, section):
+            _try_metric(mmengine.registry.METRICS.build(own))
 
 
 def _try_metric(metric: BaseMetric) -> None:

@@ -22,6 +22,7 @@ from .drawing import draw_scene
 DRAWING_VERSION = 2
 RECORD = 'toy_scenes.json'
 DEFAULT_ROOT = 'data/toy_scenes'  # where scenes are drawn unasked
+TRAINING = dict(img_path='images/training', seg_map_path='annotations/training')  # folders of that split
 REMEDY = (f'toy scenes are drawn unasked only into {DEFAULT_ROOT}; correct data_root, or have them drawn there by '
           'cfg_options train_dataloader.dataset.draw=True val_dataloader.dataset.draw=True '
           'test_dataloader.dataset.draw=True')
@@ -74,7 +75,7 @@ class ToyScenes(BaseSegDataset):
         self.parameters = dict(num_train=num_train, num_val=num_val, image_size=image_size, seed=seed,
                                check_files=check_files, draw=draw)
         if data_prefix is None:
-            data_prefix = dict(img_path='images/training', seg_map_path='annotations/training')
+            data_prefix = dict(TRAINING)
         super().__init__(
             img_suffix='.jpg', seg_map_suffix='.png', data_root=data_root, data_prefix=data_prefix,
             pipeline=list(pipeline), test_mode=test_mode, metainfo=metainfo, indices=indices,

@@ -22,16 +22,23 @@ class LabelHook(Hook):
     images.
 
     Args:
-        out: Folder for the files; those of an earlier test are replaced.
+        out: Folder for the files.
+        overwrite: Whether those of an earlier test are replaced.
     """
 
-    def __init__(self, out: str):
-        self.out = Path(out)
+    def __init__(self, out: str, overwrite: bool = True):
+        self.out, self.overwrite = Path(out), overwrite
         self._names = ImageNames()
 
     def before_test(self, runner: Runner) -> None:
-        """Finds out what to call the images."""
+        """Finds out what to call the images, and checks that they can be written.
+
+        Raises:
+            InputError: See `ImageNames.claim`.
+            OutputError: See `ImageNames.claim`.
+        """
         self._names = ImageNames(runner.test_dataloader.dataset)
+        self._names.claim(self.out, 'out', self.overwrite)
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence | None = None) -> None:

@@ -46,11 +46,13 @@ class PictureHook(Hook):
     Args:
         num_val: Images of each validation in the picture `work_dir/pictures/iter_N.png`; 0 for none. Unlabelled
             pixels are black in truth and prediction.
-        show_dir: Folder for a picture of every image tested, named as `datasets.picture_names.name_pictures` says;
-            those of an earlier test are replaced. None for none.
+        show_dir: Folder for a picture of every image tested, named as `datasets.picture_names.name_pictures` says.
+            None for none.
+        overwrite: Whether those of an earlier test are replaced.
     """
 
-    def __init__(self, num_val: int = 0, show_dir: str | None = None):
+    def __init__(self, num_val: int = 0, show_dir: str | None = None, overwrite: bool = True):
+        self.overwrite = overwrite
         self.num_val = num_val
         self.show_dir = show_dir
         self._rows: list[list[np.ndarray]] = []
@@ -73,9 +75,15 @@ class PictureHook(Hook):
         self._rows = []
 
     def before_test(self, runner: Runner) -> None:
-        """Finds out what to call the images."""
+        """Finds out what to call the images, and checks that they can be written.
+
+        Raises:
+            InputError: See `ImageNames.claim`.
+            OutputError: See `ImageNames.claim`.
+        """
         if self.show_dir is not None:
             self._names = ImageNames(runner.test_dataloader.dataset)
+            self._names.claim(self.show_dir, 'show_dir', self.overwrite)
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence | None = None) -> None:
