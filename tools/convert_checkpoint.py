@@ -3,6 +3,7 @@ import argparse
 
 import mmseg_vittm
 from mmseg_vittm.commands.options import add_checkpoint_options, run
+from mmseg_vittm.errors import printable
 from mmseg_vittm.weights.convert import convert_checkpoint
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
-    print(convert_checkpoint(args.source, args.target, args.overwrite))
+    print(printable(convert_checkpoint(args.source, args.target, args.overwrite)))
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """What reaches the terminal: text without control characters, also out of file names, and a reader that may be gone."""
+import argparse
 import contextlib
 import errno
 import logging
@@ -6,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -88,6 +89,14 @@ def _escaped(text: str) -> str:
     return ''.join(part if number % 2 else printable(part, '\n\t') for number, part in enumerate(_RETURN.split(text)))
 
 
+def _refuse(parser: argparse.ArgumentParser, message: str) -> NoReturn:
+    """Does what `ArgumentParser.error` does, with words of the command line that are free of control characters."""
+    _argparse_error(parser, printable(message, '\n'))
+
+
+_argparse_error = argparse.ArgumentParser.error
+
+
 class _Record(logging.LogRecord):
     def getMessage(self) -> str:
         return printable(super().getMessage(), '\n\t')
@@ -95,7 +104,9 @@ class _Record(logging.LogRecord):
 
 @contextlib.contextmanager
 def screens() -> Iterator[None]:
-    """Puts `Screen`s in place of the standard streams until the block's end, and lets no log line steer a terminal.
+    """Puts `Screen`s in place of the standard streams until the block's end, and lets no text steer a terminal.
+
+    Log lines and errors of command lines are freed of colours too, before their own are added.
 
     Raises:
         OutputError: See `Screen.check`.
@@ -103,6 +114,7 @@ def screens() -> Iterator[None]:
     before, factory = (sys.stdout, sys.stderr), logging.getLogRecordFactory()
     sys.stdout, sys.stderr = (stream and Screen(stream) for stream in before)
     logging.setLogRecordFactory(_Record)
+    argparse.ArgumentParser.error = _refuse
     own = sys.stdout
     try:
         yield
@@ -112,6 +124,7 @@ def screens() -> Iterator[None]:
                 stream.flush()
         sys.stdout, sys.stderr = before
         logging.setLogRecordFactory(factory)
+        argparse.ArgumentParser.error = _argparse_error
     if own is not None and own.failure is not None and own.failure.errno != errno.EPIPE:
         own.check()
 

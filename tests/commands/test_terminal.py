@@ -88,6 +88,12 @@ def test_bars_of_progress_grow_in_place():
         assert stream.getvalue() == f'\r 10%\r 20%\n{up}done\r\na\\rb\\x1b[2J\x1b[4mINFO\x1b[0m'
 
 
+def test_words_of_the_command_line_have_no_colours_either(capfd):
+    with pytest.raises(SystemExit):
+        run(lambda: argparse.ArgumentParser('tool').parse_args(['\x1b[31mred']))
+    assert capfd.readouterr().err.endswith('unrecognized arguments: \\x1b[31mred\n')
+
+
 def test_streams_and_logs_are_as_before_afterwards():
     before = sys.stdout, sys.stderr, logging.getLogRecordFactory()
     with pytest.raises(KeyError), screens():
