@@ -94,7 +94,7 @@ def main() -> None:
     console = open_console()
     if args.json:
         claim_file(args.json, args.overwrite)
-    records = count_config(args, console) if args.config else rebuild_paper(args, console)
+    records = count_config(args, console) if args.paper is None else rebuild_paper(args, console)
     if args.json:
         write_records(args.json, records)
 

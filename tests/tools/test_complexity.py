@@ -35,6 +35,7 @@ def test_the_tool_counts_a_config(tmp_path):
 
 def test_bad_input(tmp_path, monkeypatch, capsys):
     assert str(tmp_path) in error_inside(monkeypatch, capsys, 'complexity.py', tmp_path / 'none.py')
+    assert "config '': no" in error_inside(monkeypatch, capsys, 'complexity.py', '')
     runtime = ROOT / 'configs' / '_base_' / 'default_runtime.py'
     assert 'no model' in error_inside(monkeypatch, capsys, 'complexity.py', runtime)
     toy = ROOT / 'configs' / 'segmenter_vit_t_toy.py'

@@ -48,6 +48,8 @@ def _read(path: str) -> Config:
     Raises:
         InputError: It is no regular file, or fails; says where, if it is Python.
     """
+    if not path:
+        raise InputError("the config '': no name of a file; those of this project are in configs/")
     file = Path(path)
     try:
         mode = file.stat().st_mode
