@@ -162,7 +162,8 @@ def as_flags(message: str) -> str:
         if value == 'True':
             return name
         return f'{name}={value[1:-1]}' if value[0] in '\'"' else f'{name} {value}'
-    return _ARGUMENT.sub(flag, message).replace(TRUST, 'by --trust-checkpoint')
+    message = _ARGUMENT.sub(flag, message).replace(TRUST, 'by --trust-checkpoint')
+    return message.replace('by cfg_options', 'by --cfg-options')
 
 
 def fail(message: str) -> NoReturn:

@@ -81,7 +81,7 @@ class Results:
         ours.pop(None, None)
         for parent in {parent for file in files for parent in (file.parent, Path(os.path.realpath(file)).parent)}:
             if (folder := ours.get(file_identity(parent))) is not None:
-                raise InputError(f'{parent}: holds inputs, and results would go there ({folder}); choose another out')
+                raise InputError(f'{parent}: holds inputs, and results would go there ({folder}); give another out=DIR')
         results = [path for file in files for path in (self.overlay_of(file), self.labels_of(file))]
         frames = [frame for file in files if is_video(file) for frame in frames_in(self.labels_of(file))]
         refuse_inputs([*results, *frames], [*files, *others])

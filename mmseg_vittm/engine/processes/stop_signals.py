@@ -73,7 +73,8 @@ class StopSignals:
         if not self.deferred:
             raise TrainingStopped(f'{self.requested.name} before the first iteration: there is nothing to save')
         if is_main_process():
-            more = '; another SIGINT ends it at once' if self._pipe else ''
+            again = 'another SIGINT ends' if number == signal.SIGINT else 'two SIGINTs end'
+            more = f'; {again} it at once' if self._pipe else ''
             os.write(2, f'{self.requested.name}: this run ends after its iteration, and saves it{more}\n'.encode())
 
     @staticmethod
