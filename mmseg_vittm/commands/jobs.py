@@ -78,13 +78,14 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
     Raises:
         InputError: Data is missing, the config has no test-time augmentation, a part of it cannot be built, or what is
             to be written is there already or would take the place of data; see `check_test_outputs`.
-        OutputError: Nothing can be written there.
+        OutputError: Nothing can be written there, or to the work dir.
     """
     check_data(cfg, ('test_dataloader',))
     folders = {name: folder for name, folder in (('out', out), ('show_dir', show_dir)) if folder is not None}
     if folders:
         check_test_outputs(cfg, folders, overwrite)
     set_work_dir(cfg, work_dir)
+    check_work_dir(cfg.work_dir)
     cfg.load_from, cfg.resume = checkpoint, False
     # A saved `state_dict` is the average already; swapping it in again would test a fresh copy of the model.
     hooks = [hook for hook in cfg.get('custom_hooks') or [] if hook.get('type') != 'EMAHook']

@@ -117,6 +117,7 @@ def test_outputs_are_checked_first(trained, subfolders, tmp_path, monkeypatch, c
     (tmp_path / 'file').touch()
     (tmp_path / 'through').symlink_to(data / 'labels')
     (tmp_path / 'linked').mkdir()
+    (tmp_path / 'dead').symlink_to('nowhere')
     (tmp_path / 'linked' / 'y.png').symlink_to(data / 'labels' / 'y.png')
     before = tree(tmp_path), tree(data)
     for options, word in (
@@ -125,6 +126,8 @@ def test_outputs_are_checked_first(trained, subfolders, tmp_path, monkeypatch, c
             (['--out', tmp_path / 'file'], 'a file is where a folder would be'), (['--out', ''], 'is empty'),
             (['--show-dir', tmp_path / 'file' / 'below'], 'a file is where'), (['--out', '/dev/null'], '/dev/null'),
             (['--out', tmp_path / ('o' * 300)], 'shorter name'),
+            (['--work-dir', tmp_path / 'dead'], 'dead: cannot be written'),
+            (['--work-dir', tmp_path / 'file'], 'a file is where'),
             (['--out', tmp_path / 'out', '--cfg-options', 'test_dataloader.dataset.type=Nothing'], 'Nothing'),
             (['--out', tmp_path / 'one', '--show-dir', tmp_path / 'one' / '..' / 'one'], 'folders of their own')):
         said = error_inside(monkeypatch, capsys, 'test.py', config, trained.checkpoint, '--work-dir',
