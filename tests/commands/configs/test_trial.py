@@ -30,7 +30,6 @@ IMPOSSIBLE = [
     ('model.backbone.arch=foo', 'arch must be one of'),
     ('model.backbone.read_write_head=foo', 'read_write_head must be one of'),
     ('model.backbone.frozen_layers=99', 'frozen_layers must be from -1'),
-    ('model.data_preprocessor.mean=[0,0]', 'values, to be compatible with RGB'),
     ('model.data_preprocessor.size=-3', 'model.data_preprocessor.size must be above 0'),
     ('model.test_cfg.mode=foo', "mode='slide' or 'whole'"),
     ('model.test_cfg.mode=slide', 'needs crop_size'),
