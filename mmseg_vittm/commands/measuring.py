@@ -14,8 +14,8 @@ from ..measure.benchmark.subject import Subject
 from ..measure.benchmark.turns import run_in_turns
 from ..measure.conditions import describe_machine, resolve_device
 from ..outputs import claim_file
-from .configs.checks import LARGEST_SIZE
 from .configs.reading import check_data, load_config
+from .configs.values import LARGEST_SIZE
 from .options import add_checkpoint_options, add_config_options, add_speed_options, whole
 from .progress import Reporter
 

@@ -237,7 +237,8 @@ class StrictRunner(Runner):
         if self._load_from is not None and self._resume != AUTO:
             reason = why_not_resumable(self._load_from)
             return [self._load_from, reason and CheckpointError(f'{reason}; give load_from a checkpoint that '
-                                                                'training wrote, or leave resume=True out')]
+                                                                'training wrote, or leave resume=True out, or give '
+                                                                "resume='auto' to go on from the work dir")]
         path = newest_resumable(self)
         if path is None and self._resume != AUTO:
             return [None, nothing_to_resume(self.work_dir, checkpoint_folders(self))]

@@ -10,9 +10,10 @@ from mmengine.logging import MMLogger
 
 from ...datasets.listing import check_folders, datasets_of
 from ...errors import InputError, one_line
-from .checks import LOADERS, check_config
+from .checks import check_config
 from .sections import items_of
 from .settings import change_settings, misspelt_sections
+from .values import LOADERS
 
 
 def load_config(path: str, cfg_options: dict | None = None, data_root: str | None = None,

@@ -9,8 +9,9 @@ from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 
 from ...errors import InputError, one_line, shown
-from .checks import arguments_of, check_kinds, check_sections, class_of, has_own_constructor, is_own
+from .checks import check_kinds, check_sections
 from .classes import LIBRARIES, did_you_mean, find_class, has_own, nearest, registry_of, words_of
+from .parts import arguments_of, class_of, has_own_constructor, is_own
 from .sections import SECTIONS, Built, Keys, items_of, kind_of, part_of
 
 MERGING = ('_delete_', '_scope_')  # what mmengine takes out of any dict

@@ -1,21 +1,16 @@
 """A config's parts built once to see whether they can be, before anything is written: nothing of them is kept."""
 import contextlib
 import copy
-import io
 import os
-import random
 import traceback
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import mmengine.registry
-import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
-from mmengine.logging import MMLogger
 from mmengine.model import BaseTTAModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import DefaultScope
@@ -23,7 +18,6 @@ from mmengine.runner import Runner
 from mmseg.evaluation import IoUMetric
 from mmseg.models import EncoderDecoder
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from ...datasets.checked_dataset import check_skip_options
 from ...datasets.listing import SKIP_OPTIONS, datasets_of
@@ -31,10 +25,10 @@ from ...errors import CheckpointError, InputError, OutputError, one_line, shown
 from .checks import SPLITS
 from .classes import accepts, find_class, has_own, of_library, registry_of
 from .sections import items_of
+from .traceless import build_on_meta, nothing_drawn, nothing_said
 
 PLAIN_SAMPLERS = ('mmengine', 'mmseg_vittm')  # whose samplers ask a data set for nothing but its length
 READ_FILES = ('VPD', )
-CREATORS = {getattr(torch, name) for name in ('empty', 'empty_strided', 'full', 'ones', 'rand', 'randn', 'zeros')}
 
 
 def try_to_build(cfg: Config, job: str) -> None:
@@ -51,7 +45,7 @@ def try_to_build(cfg: Config, job: str) -> None:
         InputError: A part refuses its arguments, or cannot be made of them; names the part and the reason.
     """
     cfg = copy.deepcopy(cfg)
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'), _nothing_drawn(), _nothing_said():
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'), nothing_drawn(), nothing_said():
         model = _try_model(cfg)
         if job == 'infer':
             _try_each(cfg, 'test_pipeline', mmengine.registry.TRANSFORMS)
@@ -99,54 +93,6 @@ def _leave_downloads(node: Any) -> None:
     elif isinstance(node, (list, tuple)):
         for value in node:
             _leave_downloads(value)
-
-
-def build_on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Builds a model without memory or numbers for its weights, where it allows that, and else as usual."""
-    try:
-        with _OnMeta():
-            return build()
-    except Exception:  # of what cannot be done without numbers; what else is wrong fails again
-        return build()
-
-
-class _OnMeta(TorchFunctionMode):
-    """Creates tensors without content; those that constructors compute with, by `linspace`, `arange`, have it."""
-
-    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        kwargs = kwargs or {}
-        if function in CREATORS and kwargs.get('device') is None and not kwargs.get('out'):
-            kwargs = kwargs | dict(device='meta')
-        return function(*args, **kwargs)
-
-
-@contextlib.contextmanager
-def _nothing_drawn() -> Iterator[None]:
-    """Leaves all random numbers of the process as they were."""
-    python, array = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(array)
-
-
-@contextlib.contextmanager
-def _nothing_said() -> Iterator[None]:
-    """Keeps back what is printed, logged or warned of meanwhile: it comes again where the parts are built for use."""
-    MMLogger.get_current_instance()  # is made where there is none
-    loggers = {logger: logger.disabled for logger in MMLogger._instance_dict.values()}
-    for logger in loggers:
-        logger.disabled = True  # not logging.disable, whose answers mmengine's loggers would remember
-    try:
-        with (warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()),
-              contextlib.redirect_stderr(io.StringIO())):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        for logger, disabled in loggers.items():
-            logger.disabled = disabled
 
 
 @contextlib.contextmanager

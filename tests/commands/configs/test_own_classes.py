@@ -1,4 +1,5 @@
 """Classes of a user's own: never built on trial, never held to guesses, and free with what they are given."""
+import importlib.util
 import logging
 import runpy
 
@@ -26,9 +27,8 @@ from tiny_models import ROOT
 from tool_inside import error_inside
 from tool_runs import write_config
 
-import mmseg_vittm.commands.configs.checks as checks
 from mmseg_vittm.backbones import ViTTM
-from mmseg_vittm.commands.configs import trial
+from mmseg_vittm.commands.configs import trial, values
 from mmseg_vittm.commands.configs.classes import accepts, takes_kinds
 from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.commands.configs.trial import try_to_build
@@ -141,7 +141,7 @@ def test_nothing_is_downloaded_or_printed(path, monkeypatch, capsys):
 
 def test_log_levels_are_those_of_python_3_10(monkeypatch):
     monkeypatch.delattr(logging, 'getLevelNamesMapping', raising=False)
-    found = runpy.run_path(checks.__file__, run_name=checks.__name__)
+    found = runpy.run_path(values.__file__, run_name=values.__name__)
     assert set(found['LEVELS']) == set(logging._nameToLevel)
 
 
@@ -214,7 +214,7 @@ def test_a_bare_assertion_is_shown(path, tmp_path):
 
 def test_that_mmdet_is_missing_is_said(path):
     pytest.importorskip('mmseg')
-    if checks.importlib.util.find_spec('mmdet'):
+    if importlib.util.find_spec('mmdet'):
         pytest.skip('mmdet is here')
     head = dict(type='Mask2FormerHead', enforce_decoder_input_project=False, num_classes=3, _delete_=True)
     with pytest.raises(InputError, match='Mask2FormerHead needs mmdet, which is not installed; install it'):
