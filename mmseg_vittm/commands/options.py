@@ -1,6 +1,5 @@
 """What every command line does alike: common options, errors in one line, earlier runs kept."""
 import argparse
-import errno
 import re
 import signal
 import sys
@@ -22,6 +21,7 @@ from ..errors import (
     shown,
 )
 from ..inference.precision import DTYPES
+from ..outputs import NO_ROOM
 from ..weights.files import TRUST
 from ..weights.mmengine_loader import use_safe_reading
 from .launch import LAUNCHERS
@@ -37,7 +37,6 @@ _VALUE = r"""(True|'[^']*'|"[^"]*"|[/~][^\s,;'"()]*|(?!False\b|None\b)[\w.:]+)(?
 _ARGUMENT = re.compile(rf'(?<![\w./\\-])({"|".join(FLAGS)})={_VALUE}')
 # What torch says where there is no memory: on a CPU, and on a GPU.
 NO_MEMORY = ("can't allocate memory", 'not enough memory', 'CUDA out of memory')
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Settings(DictAction):
@@ -145,7 +144,7 @@ def run(main: Callable[[], None]) -> None:
         fail(f'there is not enough memory ({one_line(error)}); give smaller batches, images or models, or another '
              'device')
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in NO_ROOM:
             raise
         fail(f'{error.filename or "a log file"}: could not be written ({error.strerror}); make room on that disk '
              'and run it again; training goes on with --resume')

@@ -2,9 +2,23 @@
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from .terminal import Screened
+
+
+def bar_columns() -> tuple[ProgressColumn, ...]:
+    """Returns the columns of a bar with an ETA; what it describes may be a file's name."""
+    return (TextColumn('{task.description}', markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn('ETA'), TimeRemainingColumn())
 
 
 def open_console() -> Console:
@@ -27,9 +41,7 @@ class Reporter:
 
     def __init__(self, console: Console, unit: str):
         self.console, self.unit, self.start, self.tenth = console, unit, time.monotonic(), -1
-        columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                   TextColumn('ETA'), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.bar = Progress(*bar_columns(), console=console, disable=not console.is_terminal)
         self.task = self.bar.add_task('', total=None)
 
     def __enter__(self) -> 'Reporter':

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..errors import OutputError, one_line
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ROOM = 'make room on that disk, or choose another place'
 REMEDIES = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM),
+    **dict.fromkeys(NO_ROOM, ROOM),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), 'choose a place that you may write to'),
     errno.ENAMETOOLONG: 'choose a shorter name',
     errno.EISDIR: 'it is a folder; choose a name for a file',

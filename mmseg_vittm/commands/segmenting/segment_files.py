@@ -6,14 +6,14 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 from PIL import Image
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress
 from torch import nn
 
 from ...errors import InputError, OutputError, shown
 from ...inference.prediction import Prediction
 from ...inference.predictor import Predictor
 from ...outputs import refuse_existing
-from ..progress import open_console
+from ..progress import bar_columns, open_console
 from .media import is_video, list_media
 from .results import Results
 from .videos import VideoReader, VideoWriter, require_av
@@ -112,8 +112,6 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
     """
     predictor, results, failed = Predictor(model), plan.results, []
     logger = MMLogger.get_current_instance()
-    columns = (TextColumn('{task.description}', markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TextColumn('ETA'), TimeRemainingColumn())
 
     def fail(file: Path, error: InputError | OutputError) -> None:
         logger.error(str(error))
@@ -122,7 +120,7 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
     for file, error in plan.problems.items():
         fail(file, error)
     images = [file for file in plan.files if not is_video(file)]
-    with Progress(*columns, console=open_console()) as progress:
+    with Progress(*bar_columns(), console=open_console()) as progress:
         task = progress.add_task('Segmenting', total=len(plan.files))
         on_error = 'return' if plan.keep_going else 'raise'
         for file, result in zip(images, predictor(iter(images), on_error) if images else (), strict=True):

@@ -1,6 +1,5 @@
 """The folder of one run's logs in its work dir: the run's own, and gone where the run fails before it has begun."""
 import contextlib
-import errno
 import logging
 import os
 import shutil
@@ -11,9 +10,7 @@ from pathlib import Path
 from mmengine.dist import broadcast_object_list, is_main_process
 
 from ...errors import OutputError, TrainingStopped
-from ...outputs import make_folder, missing_folders, not_written, remove_empty
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from ...outputs import NO_ROOM, make_folder, missing_folders, not_written, remove_empty
 
 
 class RunFolder:
