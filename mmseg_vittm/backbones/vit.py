@@ -24,6 +24,8 @@ class ViTBackbone(PretrainedBackbone):
     Args:
         model_name: A Vision Transformer of timm, such as `'vit_base_patch16_224'`.
         img_size: Input in pixels, an int or (height, width), for which position embeddings are learned.
+        patch_size: Side of a patch in pixels, in place of the model's own; None keeps that.
+        num_layers: Number of blocks, in place of the model's own; None keeps that.
         in_channels: Channels of the image.
         out_indices: Blocks after which maps are taken, ascending; negative ones count from the end. The map
             of the last block is taken after the final norm.
@@ -41,6 +43,8 @@ class ViTBackbone(PretrainedBackbone):
     def __init__(self, *,
                  model_name: str = 'vit_base_patch16_224',
                  img_size: int | tuple[int, int] = 224,
+                 patch_size: int | None = None,
+                 num_layers: int | None = None,
                  in_channels: int = 3,
                  out_indices: int | Sequence[int] = (-1, ),
                  drop_path_rate: float = 0.0,
@@ -53,10 +57,20 @@ class ViTBackbone(PretrainedBackbone):
             raise ValueError(f'model_name must be a Vision Transformer of timm (timm.list_models("vit_*")), '
                              f'got {model_name!r}')
         size = to_pair(img_size, 'img_size')
+        changed = {}
+        for key, name, value in (('patch_size', 'patch_size', patch_size), ('depth', 'num_layers', num_layers)):
+            if value is not None:
+                if not isinstance(value, int) or value < 1:
+                    raise ValueError(f'{name} must be a positive integer, or None for that of {model_name}, '
+                                     f'got {value!r}')
+                changed[key] = value
+        if pretrained and changed:
+            raise ValueError(f"pretrained=True downloads {model_name}'s own weights, which patch_size and num_layers "
+                             'change the shapes of; leave them out, or pretrained')
         try:
             vit = timm.create_model(model_name, pretrained=pretrained, num_classes=0, global_pool='', img_size=size,
                                     in_chans=in_channels, drop_path_rate=drop_path_rate, dynamic_img_size=True,
-                                    dynamic_img_pad=True)
+                                    dynamic_img_pad=True, **changed)
         except (TypeError, AssertionError) as error:  # timm's variants with other arguments, or another head
             raise ValueError(f'model_name must be a plain Vision Transformer, got {model_name!r}: {error}') from error
         if not isinstance(vit, VisionTransformer) or not isinstance(vit.norm, nn.LayerNorm):

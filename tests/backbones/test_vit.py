@@ -177,3 +177,24 @@ def test_wrong_arguments(arguments, message):
 def test_a_misspelt_argument_is_a_type_error():
     with pytest.raises(TypeError, match='arch'):
         build(arch='tiny')
+
+
+@torch.no_grad()
+def test_patch_size_and_layers_in_place_of_the_models():
+    backbone, x = build(patch_size=8, num_layers=2).eval(), images(64, 72)
+    reference = timm.create_model(NAME, patch_size=8, depth=2, img_size=64, dynamic_img_size=True, num_classes=0,
+                                  global_pool='').eval()
+    reference.load_state_dict(backbone.vit.state_dict())
+    (tensor, ) = backbone(x)
+    tokens = reference.forward_features(x)[:, 1:]
+    torch.testing.assert_close(tensor, tokens.transpose(1, 2).reshape(2, 192, 8, 9), atol=1e-5, rtol=1e-5)
+    assert len(backbone.blocks()) == 2 and backbone.arch_layers == 2
+
+
+@pytest.mark.parametrize('changes,message', [
+    (dict(patch_size=0), 'patch_size must be a positive integer'),
+    (dict(num_layers=2.0), 'num_layers must be a positive integer'),
+    (dict(pretrained=True, patch_size=8), "vit_tiny_patch16_224's own weights")])
+def test_wrong_patch_size_and_layers(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(**changes)
