@@ -1,0 +1,11 @@
+"""Image classifiers, as backbones are pre-trained: models, data, augmentation, scores. Importing this registers them."""
+from ..stack import MODELS  # noqa: F401  (one sentence where MMSegmentation is missing)
+from .accuracy import TopAccuracy
+from .classifier import ImageClassifier
+from .image_folders import ImageFolders
+from .image_shards import ImageShards
+from .shard_sampler import ShardSampler
+from .transforms import LoadImageContent, TimmTransform
+
+__all__ = ['ImageClassifier', 'ImageFolders', 'ImageShards', 'LoadImageContent', 'ShardSampler', 'TimmTransform',
+           'TopAccuracy']
