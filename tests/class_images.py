@@ -38,7 +38,7 @@ default_hooks = dict(checkpoint=dict(interval=6), logger=dict(interval=1))
 """
 SHARDED = """
 train_dataloader.update(
-    sampler=dict(_delete_=True, type='ShardSampler', shuffle_shards=2),
+    sampler=dict(type='PassSampler', shuffle_shards=2),
     dataset=dict(_delete_=True, type='ImageShards', data_root=data_root, shards='train-{{0..{last}}}.tar',
                  pipeline=pipeline))
 val_dataloader.update(dataset=dict(_delete_=True, type='ImageShards', data_root=data_root, shards='val-0.tar',

@@ -1,7 +1,7 @@
-# vittm_b_28_in21k.py on WebDataset shards, of some 1000 images each, with the classes' names in classes.txt beside them.
+# vittm_b_28_in21k.py on WebDataset shards, of some 1000 images each, the classes' names in classes.txt beside them.
 _base_ = './vittm_b_28_in21k.py'
 train_dataloader = dict(
-    sampler=dict(_delete_=True, type='ShardSampler', shuffle_shards=16),
+    sampler=dict(shuffle_shards=16),  # samples are mixed among so many shards at a time
     dataset=dict(
         _delete_=True,
         type='ImageShards',

@@ -4,8 +4,8 @@ from .accuracy import TopAccuracy
 from .classifier import ImageClassifier
 from .image_folders import ImageFolders
 from .image_shards import ImageShards
-from .shard_sampler import ShardSampler
+from .pass_sampler import PassSampler
 from .transforms import LoadImageContent, TimmTransform
 
-__all__ = ['ImageClassifier', 'ImageFolders', 'ImageShards', 'LoadImageContent', 'ShardSampler', 'TimmTransform',
+__all__ = ['ImageClassifier', 'ImageFolders', 'ImageShards', 'LoadImageContent', 'PassSampler', 'TimmTransform',
            'TopAccuracy']

@@ -19,7 +19,7 @@ LONGEST_LABEL = 32  # bytes
 class ImageShards(ImageSet):
     """Images and labels in tar shards as the library `webdataset` writes them: `KEY.jpg` and `KEY.cls` for each image.
 
-    Every sample has a number, so that order and position in training are exact; `ShardSampler` keeps reading within a
+    Every sample has a number, so that order and position in training are exact; `PassSampler` keeps reading within a
     few shards at a time. The shards are local files.
 
     Args:

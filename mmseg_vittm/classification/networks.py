@@ -50,5 +50,5 @@ def head_logits(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
 
 def head_prefixes(network: nn.Module) -> tuple[str, ...]:
     """Returns how the names of the weights of a network's heads begin."""
-    heads = [name for name in (network.pretrained_cfg or {}).get('classifier', ())]
-    return tuple(f'{name}.' for name in heads)
+    heads = (getattr(network, 'pretrained_cfg', None) or {}).get('classifier') or ()
+    return tuple(f'{name}.' for name in ([heads] if isinstance(heads, str) else heads))

@@ -29,21 +29,25 @@ def load_network(network: nn.Module, path: str | Path) -> LoadReport:
     state, wrappers = read_state_dict(path)
     family = recognise(state, (OUR_CLASSIFIER, AUTHORS_CLASSIFIER, PLAIN_TIMM), path)
     report = LoadReport(Path(path), f'{family.title}, wrapped as {wrappers}' if wrappers else family.title)
-    state = _with_own_heads(network, family.rename(state, report), report)
+    state, kept = _with_own_heads(network, family.rename(state, report), report)
     load_weights(network, state, report, fit=_fit_for(network, family))
+    report.tensors, report.parameters = report.tensors - len(kept), report.parameters - sum(
+        state[name].numel() for name in kept)
     return report
 
 
-def _with_own_heads(network: nn.Module, state: dict[str, Tensor], report: LoadReport) -> dict[str, Tensor]:
-    """Returns weights with the network's own in place of those of heads that have another number of classes."""
-    own, state = network.state_dict(), dict(state)
+def _with_own_heads(network: nn.Module, state: dict[str, Tensor], report: LoadReport
+                    ) -> tuple[dict[str, Tensor], list[str]]:
+    """Returns weights with the network's own where heads have another number of classes, and the names of these."""
+    own, state, kept = network.state_dict(), dict(state), []
     for name in own:
         theirs = state.get(name)
         if name.startswith(head_prefixes(network)) and theirs is not None and len(theirs) != len(own[name]) and (
                 theirs.shape[1:] == own[name].shape[1:]):
             report.drop(f'a head of {len(theirs)} classes, where this model begins one of {len(own[name])} anew', theirs)
             state[name] = own[name]
-    return state
+            kept.append(name)
+    return state, kept
 
 
 def _fit_for(network: nn.Module, family: WeightFamily) -> Fit | None:

@@ -1,10 +1,10 @@
 # Pre-training on ImageNet-21K-P, the first stage of the paper's Table 7: 300 epochs, 3 of them warm-up, batch 4096.
 # Theirs: AdamW, learning rate 1.5e-4 by a cosine to 1e-7 after a warm-up from 1e-6, weight decay 0.03, drop path 0.1
 # (in the model), gradients clipped to norm 1, flips and random resized crops, cross entropy, weights averaged by 0.999.
-# Neither the issue of this project nor the paper's page names the rest, so we take: ImageNet-21K-P's newer release,
-# winter21, of 10,450 classes (the older, fall11, has 11,221: set model.num_classes); betas (0.9, 0.999), no weight decay
-# on biases, norms and positions, crops of 8 to 100 % of the image, bicubic, as timm does; no label smoothing; mean and
-# standard deviation 0.5, as the released weights need; test crops of 0.9 of the shorter side.
+# What the table does not name is ours. We take ImageNet-21K-P's newer release, winter21, of 10,450 classes (the older,
+# fall11, has 11,221: set model.num_classes); betas (0.9, 0.999), no weight decay on biases, norms and positions, crops
+# of 8 to 100 % of the image, bicubic, as timm does; no label smoothing; mean and standard deviation 0.5, as the
+# released weights need; test crops of 0.9 of the shorter side.
 _base_ = ['./folders.py', './runtime.py']
 data_root = 'data/imagenet21k_p'
 images, total_batch_size = 11060223, 4096  # winter21's training split
