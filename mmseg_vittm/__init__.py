@@ -28,4 +28,5 @@ else:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 __all__ = ['CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'Prediction', 'Predictor',
-           'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM', '__version__', 'load_model', 'optimize', 'trust_checkpoints']
+           'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM', '__version__',
+           'load_model', 'optimize', 'trust_checkpoints']

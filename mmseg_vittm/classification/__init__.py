@@ -1,4 +1,4 @@
-"""Image classifiers, as backbones are pre-trained: models, data, augmentation, scores. Importing this registers them."""
+"""Image classifiers, which backbones come from: models, data, augmentation, scores; importing this registers them."""
 from ..stack import MODELS  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .accuracy import TopAccuracy
 from .classifier import ImageClassifier

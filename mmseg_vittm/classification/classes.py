@@ -29,8 +29,8 @@ def read_class_list(classes: str | int, data_root: str | None) -> list[str]:
         raise InputError(f'classes must be a file with a name on each line, or a number, got {classes!r}')
     path = Path(data_root or '', classes)
     if not path.exists():
-        raise DataError(path, 'no such file', 'give classes=FILE with the name of a class on each line, in the order of '
-                        'their labels, or the number of classes')
+        raise DataError(path, 'no such file', 'give classes=FILE with the name of a class on each line, in the order '
+                        'of their labels, or the number of classes')
     names = [line.strip() for line in read_file(str(path)).decode('utf-8', errors='replace').splitlines()]
     names = [name for name in names if name]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []

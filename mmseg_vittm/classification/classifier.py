@@ -94,8 +94,8 @@ class ImageClassifier(BaseModel):
             inputs: (B, 3, H, W), normalised.
             labels: (B) classes; not in the mode `'tensor'`.
             img_path: What the images are called, which does not count.
-            mode: `'tensor'` returns the logits (B, K) of each head, `'loss'` the loss of each head, `'predict'` for each
-                image its class and the likeliest `TOP` by each head.
+            mode: `'tensor'` returns the logits (B, K) of each head, `'loss'` the loss of each head, `'predict'` for
+                each image its class and the likeliest `TOP` by each head.
         """
         if mode == 'tensor':
             return tuple(head_logits(self.network, inputs).values())

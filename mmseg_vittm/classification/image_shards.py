@@ -83,8 +83,8 @@ class ImageShards(ImageSet):
         text = self._bytes(file, offset, min(size, LONGEST_LABEL)).strip()
         count = len(self._metainfo['classes'])
         if not text.isdigit() or size > LONGEST_LABEL or not int(text) < count:
-            raise DataError(name, f'its label {shown(text.decode(errors="replace"))!r} is none of {count} classes, 0 to '
-                            f'{count - 1}', 'correct classes, or make the shard again')
+            raise DataError(name, f'its label {shown(text.decode(errors="replace"))!r} is none of {count} classes, '
+                            f'0 to {count - 1}', 'correct classes, or make the shard again')
         return int(text)
 
     def _bytes(self, file: str, offset: int, size: int) -> bytes:

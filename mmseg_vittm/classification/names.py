@@ -5,7 +5,7 @@ import numpy as np
 
 
 class Names:
-    """Texts by number: one run of bytes, and where each ends. A list of 11 million would take a gigabyte in each worker.
+    """Texts by number: one run of bytes, and where each ends; lists of millions would take gigabytes in each worker.
 
     Args:
         texts: The texts; bytes of file names that are no UTF-8 are kept.

@@ -44,7 +44,8 @@ def _with_own_heads(network: nn.Module, state: dict[str, Tensor], report: LoadRe
         theirs = state.get(name)
         if name.startswith(head_prefixes(network)) and theirs is not None and len(theirs) != len(own[name]) and (
                 theirs.shape[1:] == own[name].shape[1:]):
-            report.drop(f'a head of {len(theirs)} classes, where this model begins one of {len(own[name])} anew', theirs)
+            report.drop(f'a head of {len(theirs)} classes, where this model begins one of {len(own[name])} anew',
+                        theirs)
             state[name] = own[name]
             kept.append(name)
     return state, kept

@@ -102,7 +102,7 @@ def test_weights_to_begin_from(kind, tmp_path, log_lines):
     other.init_weights()
     for name, weight in source.state_dict().items():
         assert torch.equal(same.state_dict()[name], weight)
-        assert torch.equal(other.state_dict()[name], heads[name] if name in heads else weight)
+        assert torch.equal(other.state_dict()[name], heads.get(name, weight))
     said = log_lines.of('INFO')[-1]
     own = len(source.state_dict()) - len(heads)
     assert f'loaded {own} tensors' in said and 'a head of 7 classes, where this model begins one of 3 anew' in said

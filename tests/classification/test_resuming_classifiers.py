@@ -11,7 +11,7 @@ from mmengine.registry import HOOKS
 from tool_runs import losses
 
 RECORDED = "custom_hooks.append(dict(type='LossRecorder'))\n"
-UNMIXED = "model.update(mixup=0, cutmix=0, drop_path_rate=0)\n"  # which draw by process
+UNMIXED = 'model.update(mixup=0, cutmix=0, drop_path_rate=0)\n'  # which draw by process
 PATHS = "custom_hooks.append(dict(type='PathRecorder'))\n"
 WORKERS = ('--cfg-options', 'train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True')
 

@@ -26,7 +26,8 @@ class FastInferenceHook(Hook):
     def before_test(self, runner: Runner) -> None:
         """Optimizes the segmentor, in a wrapper for several processes or for test-time augmentation too.
 
-        A classifier predicts in the dtype."""
+        A classifier predicts in the dtype.
+        """
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, SegTTAModel):
             model = model.module
