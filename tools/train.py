@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     add_config_options(parser)
     add_checkpoint_options(parser)
     parser.add_argument('--pretrained', metavar='FILE',
-                        help="weights of the backbone or classifier: the authors', timm's or ours, .pth or .safetensors")
+                        help="weights of the backbone, or classifier: the authors', timm's, ours, .pth or .safetensors")
     parser.add_argument('--work-dir', metavar='DIR',
                         help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG), of one training '
                         'at a time; checkpoints of an earlier run there are moved to a subfolder when this one saves '

@@ -46,7 +46,8 @@ def check_images(cfg: Mapping, datasets: Sequence[tuple[str, ConfigDict]]) -> No
         count = cfg['model'].get('num_classes', 1000)
         if len(classes) != count:
             raise InputError(f'{_place_of(dataset)}: {len(classes)} classes ({loader}), the model has '
-                             f'num_classes={count}; set model.num_classes={len(classes)}, or give the data of {count} classes')
+                             f'num_classes={count}; set model.num_classes={len(classes)}, or give data of {count} '
+                             'classes')
 
 
 def _is(node: Mapping, kind: type) -> bool:

@@ -125,3 +125,7 @@ def _members(file: str) -> Iterator[dict]:
             if member.isreg() and not member.name.startswith('__'):
                 yield dict(fname=member.name, data=(member.offset_data, member.size), __url__=file)
             tar.members = []  # else it keeps all of them
+    with open(file, 'rb') as content:  # which the library ends like any other
+        content.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
+        if content.read() != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise DataError(file, f'truncated: {content.tell()} bytes without the end of the tar file', AGAIN)

@@ -11,7 +11,8 @@ from ...errors import InputError
 class SameClassesHook(Hook):
     """Refuses data whose classes are not those of the checkpoint, of the same names in the same order.
 
-    Their labels would mean something else. A run that only begins from weights, by `init_cfg`, may have any classes.
+    Their labels would mean something else. A run that only begins from weights, by `init_cfg`, may have any classes,
+    and so may one that loads in part.
     """
 
     def __init__(self):
@@ -24,8 +25,12 @@ class SameClassesHook(Hook):
         self._path = str(runner._load_from or 'the checkpoint')
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Compares those of the training data."""
-        self._check(runner.train_dataloader.dataset, 'train_dataloader')
+        """Compares those of the training data.
+
+        Raises:
+            InputError: They are others.
+        """
+        self._check(runner.train_dataloader.dataset, 'train_dataloader', runner.allow_partial)
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Compares those of the test data.
@@ -33,11 +38,11 @@ class SameClassesHook(Hook):
         Raises:
             InputError: They are others.
         """
-        self._check(runner.test_dataloader.dataset, 'test_dataloader')
+        self._check(runner.test_dataloader.dataset, 'test_dataloader', runner.allow_partial)
 
-    def _check(self, dataset: object, loader: str) -> None:
+    def _check(self, dataset: object, loader: str, partial: bool) -> None:
         classes = getattr(dataset, 'metainfo', {}).get('classes')
-        found = classes and self._trained and difference(classes, self._trained, loader, self._path)
+        found = not partial and classes and self._trained and difference(classes, self._trained, loader, self._path)
         if found:
             raise InputError(f'{found}; give the data that it was trained on, or that classes in the same order '
                              '(data_root=DIR, the setting dataset.classes)')
