@@ -91,6 +91,9 @@ class ViTTMClassifier(nn.Module):
         both = Both(*(self._classify(tokens, stream, pre_logits) for tokens, stream in zip(x, x._fields, strict=True)))
         if self.training or self.inference_head == 'both':
             return both
+        if both.process.shape != both.memory.shape:
+            raise ValueError(f"head='mean' with global_pool='' has no mean of {both.process.shape[1]} process and "
+                             f"{both.memory.shape[1]} memory tokens; use another pooling, or head='both'")
         return 0.5 * (both.process + both.memory)
 
     def forward(self, x: Tensor) -> Tensor | Both:
@@ -128,7 +131,8 @@ class ViTTMClassifier(nn.Module):
         """What timm asks of feature maps: one per block, its channels, and pixels per cell."""
         grids = self.encoder.grids(*self.encoder.img_size)
         grid = tuple(map(max, *grids)) if self._needs_both else grids[Both._fields.index(self.inference_head)]
-        reduction = max(-(-side // cells) for side, cells in zip(self.encoder.img_size, grid, strict=True))
+        padded = self.encoder._padded_size(*self.encoder.img_size)
+        reduction = max(-(-side // cells) for side, cells in zip(padded, grid, strict=True))
         return [dict(module=f'encoder.blocks.{i}', num_chs=self.embed_dim * (1 + self._needs_both),
                      reduction=reduction) for i in range(len(self.encoder.blocks))]
 

@@ -11,6 +11,7 @@ from .names import AUTHORS_CLASSIFIER, AUTHORS_ENCODER, AUTHORS_MARK, rename
 from .streams import lay_out_positions, resample_positions
 
 _CLASSIFIER = re.compile(r'(process|memory)_head\.(weight|bias)')
+TRAINED = 'network.'  # how names begin in checkpoints of our own training of classifiers
 _logger = logging.getLogger(__name__)
 
 
@@ -31,6 +32,8 @@ def fit_weights(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tens
     """
     own = {name: weight.shape for name, weight in model.state_dict().items()}
     fitted = OrderedDict(state)
+    if fitted and all(name.startswith(TRAINED) for name in fitted):
+        fitted = OrderedDict((name.removeprefix(TRAINED), tensor) for name, tensor in fitted.items())
     if AUTHORS_MARK in fitted:
         fitted.pop('n_averaged', None)  # of an AveragedModel
         fitted = OrderedDict(rename(fitted, (*AUTHORS_ENCODER, *AUTHORS_CLASSIFIER), _ignore))

@@ -40,7 +40,7 @@ def build_classifier(arch: str | dict, embed_dim: int | None = None, depth: int 
     """
     arch = resolve_arch(arch)
     changes = dict(embed_dims=embed_dim, num_layers=depth, num_heads=num_heads, mlp_ratio=mlp_ratio)
-    arch = arch | {name: value for name, value in changes.items() if value is not None}
+    arch = resolve_arch(arch | {name: value for name, value in changes.items() if value is not None})
     encoder = ViTTMEncoder(arch=arch, img_size=img_size, in_channels=in_chans, drop_path_rate=drop_path_rate,
                            **encoder_options)
     model = ViTTMClassifier(encoder, num_classes, head, global_pool, drop_rate)
