@@ -5,6 +5,7 @@ import timm
 from torch import Tensor, nn
 
 from .. import vittm  # noqa: F401  (registers ViTTM with timm)
+from ..errors import InputError
 
 
 def build_network(model_name: str, num_classes: int, img_size: int | tuple[int, int] | None, drop_path_rate: float,
@@ -41,10 +42,19 @@ def build_network(model_name: str, num_classes: int, img_size: int | tuple[int, 
 
 
 def head_logits(network: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """Returns the logits (B, K) of each head of images (B, 3, H, W), by its name; that of a single head is empty."""
+    """Returns the logits (B, K) of each head of images (B, 3, H, W), by its name; that of a single head is empty.
+
+    Raises:
+        InputError: The images have another size than the model takes.
+    """
     if hasattr(network, 'forward_heads'):
         process, memory = network.forward_heads(images)
         return dict(process=process, memory=memory)
+    embedding = getattr(network, 'patch_embed', None)
+    size = getattr(embedding, 'img_size', None)
+    if getattr(embedding, 'strict_img_size', False) and size and tuple(size) != tuple(images.shape[2:]):
+        raise InputError(f'images of {images.shape[2]} x {images.shape[3]} pixels for a model of {size[0]} x '
+                         f'{size[1]}; set model.img_size and image_size of TimmTransform to the same')
     return {'': network(images)}
 
 

@@ -51,6 +51,13 @@ def test_an_odd_batch_cannot_be_mixed_in_pairs():
         tiny(mixup=0.8).train()(**batch(3), mode='loss')
 
 
+def test_images_of_another_size_than_a_plain_vits():
+    images = torch.zeros(2, 3, 48, 40)
+    with pytest.raises(InputError, match='images of 48 x 40 pixels for a model of 32 x 32; set model.img_size'):
+        tiny(kind=TINY_VIT)(images)
+    assert tiny()(images)[0].shape == (2, 7)  # ViTTM takes any
+
+
 def test_predictions_and_scores():
     model, data = tiny().eval(), batch(6)
     with torch.no_grad():

@@ -44,6 +44,12 @@ def trees(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def no_config_in_print(monkeypatch):
+    """Most of a short run's time goes into the text of its config, and nothing here depends on it."""
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda config: 'max_iters = 0'))
+
+
 @pytest.fixture
 def few(trees, tmp_path):
     """A config of three classes."""

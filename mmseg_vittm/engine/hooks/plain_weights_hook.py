@@ -38,6 +38,10 @@ class PlainWeightsHook(Hook):
                        } if isinstance(state, dict) else None
         self._path = str(runner._load_from or 'the checkpoint')
 
+    def before_train(self, runner: Runner) -> None:
+        """Forgets those of a checkpoint that a run goes on from."""
+        self._state = None
+
     def before_val_epoch(self, runner: Runner) -> None:
         """Finds the model that has the plain weights: the average's, whose hook exchanges both."""
         hook = next((hook for hook in runner.hooks if isinstance(hook, EMAHook)), None)
