@@ -37,6 +37,15 @@ print('done')
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, 'done', ''), done
 
 
+def test_timm_knows_the_classifiers_without_the_stack(run_python):
+    done = run_python(BLOCK + """
+import timm
+import mmseg_vittm.vittm
+print(timm.list_models('vittm*', module='timm_models'))
+""")
+    assert done.stdout.count('vittm_') == 5 and not done.stderr, done
+
+
 def test_the_rest_says_what_to_install(run_python):
     modules = ('backbones', 'datasets', 'engine')
     statements = [f'import mmseg_vittm.{name}' for name in modules] + [

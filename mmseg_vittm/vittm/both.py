@@ -18,8 +18,8 @@ class Both(NamedTuple):
 
         cross_entropy(Both(p, m), target) == cross_entropy(p, target) + cross_entropy(m, target)
 
-    So any criterion of logits minimises what the paper does, the sum of both heads' losses. A number without a
-    gradient, such as an accuracy, is the memory stream's.
+    So a criterion of logits that is a sum or mean, as all of `timm.loss`, minimises what the paper does: the sum of
+    both heads' losses. A number without a gradient, such as an accuracy, is the memory stream's.
 
     Attributes:
         process: The process stream's.

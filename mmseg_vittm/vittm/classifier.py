@@ -233,6 +233,10 @@ class ViTTMClassifier(nn.Module):
             patch_size: Side of both streams' patches in pixels; None keeps them.
         """
         resize_encoder(self.encoder, img_size, patch_size)
+        changed = dict(img_size=self.encoder.img_size, process_patch_size=self.encoder.process_patch_size,
+                       memory_patch_size=self.encoder.memory_patch_size)
+        self._traits = dict(self._traits, img_size=self.encoder.img_size)  # where timm looks for them
+        self._model_args = dict(getattr(self, '_model_args', {}), **changed)
 
     @torch.jit.ignore
     def set_grad_checkpointing(self, enable: bool = True) -> None:

@@ -1,7 +1,7 @@
 """ViTTM's classifiers under names that timm knows: after `import mmseg_vittm.vittm`, `timm.create_model(NAME)`."""
 from typing import Any
 
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model, resolve_pretrained_cfg
 from torch import nn
 
 from .classifier import ViTTMClassifier
@@ -59,10 +59,8 @@ def _cfg() -> dict[str, Any]:
 def _create(variant: str, pretrained: bool, model_args: dict[str, Any], changes: dict[str, Any]) -> nn.Module:
     """Returns a classifier or, by timm's `features_only`, its maps."""
     out_indices = changes.pop('out_indices', 3)
-    cfg = changes.get('pretrained_cfg')
-    source = {**(vars(cfg) if hasattr(cfg, '__dict__') else cfg if isinstance(cfg, dict) else {}),
-              **(changes.get('pretrained_cfg_overlay') or {})}
-    if pretrained and not any(source.get(key) for key in ('file', 'url', 'state_dict', 'hf_hub_id')):
+    source = resolve_pretrained_cfg(variant, changes.get('pretrained_cfg'), changes.get('pretrained_cfg_overlay'))
+    if pretrained and not (source.has_weights or source.state_dict):
         raise RuntimeError(NO_WEIGHTS.format(name=variant))
     return build_model_with_cfg(build_classifier, variant, pretrained, pretrained_filter_fn=checkpoint_filter_fn,
                                 feature_cfg=dict(out_indices=out_indices, feature_cls='getter'),

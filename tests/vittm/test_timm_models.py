@@ -238,9 +238,14 @@ def test_copies(tmp_path):
     expected = model(images())
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(again(images()), expected)
-    timm.models.save_for_hf(model, tmp_path, model_args=dict(SMALL, num_classes=5))
-    loaded = timm.create_model(f'local-dir:{tmp_path}', pretrained=True).eval()
+    timm.models.save_for_hf(model, tmp_path / 'first')
+    loaded = timm.create_model(f'local-dir:{tmp_path / "first"}', pretrained=True).eval()
     assert torch.equal(loaded(images()), expected)
+    loaded.set_input_size(112, patch_size=7)
+    timm.models.save_for_hf(loaded, tmp_path / 'second')
+    again = timm.create_model(f'local-dir:{tmp_path / "second"}', pretrained=True).eval()
+    assert torch.equal(again(images(112, 112)), loaded(images(112, 112)))
+    assert again.encoder.img_size == (112, 112) and again.encoder.memory_patch_size == (7, 7)
 
 
 @pytest.mark.filterwarnings('ignore:.*torch.jit.trace:FutureWarning', 'ignore::torch.jit.TracerWarning')

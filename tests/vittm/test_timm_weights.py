@@ -1,4 +1,5 @@
 """Weight files through `timm.create_model(checkpoint_path=...)`: the authors', timm's and our own, strictly."""
+import json
 import logging
 
 import pytest
@@ -54,6 +55,17 @@ def test_wrappings_of_the_authors_files(wrapping, tmp_path):
     golden = read_golden(DATA / 'linear_add_resampled_rect.safetensors')
     logits = classifier(golden, saved(WRAPPINGS[wrapping](golden.state), tmp_path))(golden.images)
     assert (logits - golden.expected['memory_logits']).abs().max() <= 1e-4
+
+
+@pytest.mark.parametrize('name,manifest', [
+    ('vittm_base_patch28_224', 'vittm_b_64_64'), ('vittm_base_patch32_16_224', 'vittm_b_49_196'),
+    ('vittm_small_patch28_224', 'vittm_s_64_64')])
+def test_names_and_shapes_of_the_released_files(name, manifest, caplog):
+    shapes = json.loads((DATA / 'manifests' / f'{manifest}.json').read_text())
+    with torch.device('meta'):
+        state = {key: torch.empty(shape) for key, shape in shapes.items()}
+        timm.create_model(name).load_state_dict(state)
+    assert not caplog.text  # nothing is resampled or left out
 
 
 @torch.no_grad()
