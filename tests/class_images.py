@@ -16,9 +16,9 @@ CONFIG = """
 _base_ = {base!r}
 data_root = {data!r}
 pipeline = [
-    dict(type='LoadImageContent'),
+    dict(type='DecodeImage'),
     dict(type='TimmTransform', image_size=32, training=True, auto_augment='rand-m20-n2', erasing=0.25)]
-test_pipeline = [dict(type='LoadImageContent'), dict(type='TimmTransform', image_size=32)]
+test_pipeline = [dict(type='DecodeImage'), dict(type='TimmTransform', image_size=32)]
 model = dict(_delete_=True, type='ImageClassifier', num_classes={classes}, img_size=32, drop_path_rate=0.2,
              loss='binary_cross_entropy', mixup=0.8, cutmix=0.8, **{model!r})
 train_dataloader = dict(

@@ -5,11 +5,11 @@ data_root = 'data/images'
 total_batch_size = 64
 image_size = 96
 train_pipeline = [
-    dict(type='LoadImageContent'),
+    dict(type='DecodeImage'),
     dict(type='TimmTransform', image_size=image_size, training=True, scale=(0.3, 1.0), auto_augment='rand-m5-n2',
          erasing=0.25),
 ]
-test_pipeline = [dict(type='LoadImageContent'), dict(type='TimmTransform', image_size=image_size, crop_pct=0.9)]
+test_pipeline = [dict(type='DecodeImage'), dict(type='TimmTransform', image_size=image_size, crop_pct=0.9)]
 model = dict(
     type='ImageClassifier',
     model_name='vittm_tiny_patch28_224',

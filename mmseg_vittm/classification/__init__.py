@@ -5,7 +5,6 @@ from .classifier import ImageClassifier
 from .image_folders import ImageFolders
 from .image_shards import ImageShards
 from .pass_sampler import PassSampler
-from .transforms import LoadImageContent, TimmTransform
+from .transforms import DecodeImage, TimmTransform
 
-__all__ = ['ImageClassifier', 'ImageFolders', 'ImageShards', 'LoadImageContent', 'PassSampler', 'TimmTransform',
-           'TopAccuracy']
+__all__ = ['DecodeImage', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'PassSampler', 'TimmTransform', 'TopAccuracy']

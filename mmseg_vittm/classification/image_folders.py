@@ -24,7 +24,7 @@ class ImageFolders(ImageSet):
         data_root: The folder of the data.
         data_prefix: `dict(img_path=...)`, the folder in it that has the classes' folders.
         classes: A file with the name of a class on each line: others are left out. None takes every folder.
-        pipeline: Transforms of a sample, such as `LoadImageContent` and `TimmTransform`.
+        pipeline: Transforms of a sample, such as `DecodeImage` and `TimmTransform`.
         test_mode: Whether scores are computed on it.
         lazy_init: Whether to list the images later, when they are needed.
 

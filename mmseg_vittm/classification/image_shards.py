@@ -26,7 +26,7 @@ class ImageShards(ImageSet):
         data_root: The folder of the shards.
         shards: Their names, such as `'train-{000000..000146}.tar'`, or a list of such.
         classes: A file with the name of a class on each line, in the order of labels; or their number.
-        pipeline: Transforms of a sample, such as `LoadImageContent` and `TimmTransform`.
+        pipeline: Transforms of a sample, such as `DecodeImage` and `TimmTransform`.
         test_mode: Whether scores are computed on it.
         lazy_init: Whether to list the samples later, when they are needed.
 

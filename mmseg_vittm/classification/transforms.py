@@ -13,7 +13,7 @@ MOST_PIXELS = 1 << 28  # 16,384 squared; ImageNet's largest has a tenth of it
 
 
 @TRANSFORMS.register_module()
-class LoadImageContent(BaseTransform):
+class DecodeImage(BaseTransform):
     """Decodes an image, from what its data set read of a shard, or else from its file.
 
     Any colours become RGB, by Pillow, as timm and torchvision read ImageNet: some of its images are grey or CMYK, and

@@ -8,12 +8,12 @@ import pytest
 from class_images import draw, write_shards, write_tree
 from PIL import Image
 
-from mmseg_vittm.classification import ImageFolders, ImageShards, LoadImageContent
+from mmseg_vittm.classification import DecodeImage, ImageFolders, ImageShards
 from mmseg_vittm.classification.names import Names
 from mmseg_vittm.datasets import CheckedDataset
 from mmseg_vittm.errors import DataError, InputError
 
-LOADING = [dict(type='LoadImageContent')]
+LOADING = [dict(type='DecodeImage')]
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_bad_image_is_named_or_passed_over(tree, mmseg_scope, spoil, said):
 def test_every_kind_of_colour_becomes_rgb(tmp_path):
     for name, mode in (('grey.png', 'L'), ('cmyk.jpg', 'CMYK'), ('alpha.png', 'RGBA'), ('palette.png', 'P')):
         draw(1, 1).convert(mode).save(tmp_path / name)
-        loaded = LoadImageContent().transform(dict(img_path=str(tmp_path / name)))['image']
+        loaded = DecodeImage().transform(dict(img_path=str(tmp_path / name)))['image']
         assert isinstance(loaded, Image.Image) and loaded.mode == 'RGB' and loaded.size == (48, 40)
 
 

@@ -10,7 +10,7 @@ data_root = 'data/imagenet'
 images, total_batch_size = 1281167, 2048
 image_size = 224
 train_pipeline = [
-    dict(type='LoadImageContent'),
+    dict(type='DecodeImage'),
     dict(type='TimmTransform', image_size=image_size, training=True, scale=(0.08, 1.0), hflip=0.5,
          auto_augment='rand-m20-n2', erasing=0.25),
 ]

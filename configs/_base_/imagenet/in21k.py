@@ -10,11 +10,11 @@ data_root = 'data/imagenet21k_p'
 images, total_batch_size = 11060223, 4096  # winter21's training split
 image_size = 224
 train_pipeline = [
-    dict(type='LoadImageContent'),
+    dict(type='DecodeImage'),
     dict(type='TimmTransform', image_size=image_size, training=True, scale=(0.08, 1.0), hflip=0.5),
 ]
 test_pipeline = [
-    dict(type='LoadImageContent'),
+    dict(type='DecodeImage'),
     dict(type='TimmTransform', image_size=image_size, crop_pct=0.9),
 ]
 train_dataloader = dict(
