@@ -7,4 +7,5 @@ from .image_shards import ImageShards
 from .pass_sampler import PassSampler
 from .transforms import DecodeImage, TimmTransform
 
-__all__ = ['DecodeImage', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'PassSampler', 'TimmTransform', 'TopAccuracy']
+__all__ = ['DecodeImage', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'PassSampler', 'TimmTransform',
+           'TopAccuracy']
