@@ -1,11 +1,11 @@
 """Classified images for tests: drawn, in folders or in shards, and configs that train tiny classifiers on them."""
 import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tiny_models import ROOT
+from webdataset import TarWriter
 
 SIDE = 40  # pixels
 TINY_VIT = dict(model_name='vit_tiny_patch16_224', model_args=dict(embed_dim=24, depth=2, num_heads=3, patch_size=8))
@@ -67,19 +67,16 @@ def write_tree(root: Path, classes: int = 3, train: int = 5, val: int = 3, prefi
 
 
 def write_shards(root: Path, classes: int = 3, train: int = 5, val: int = 3, shards: int = 3) -> Path:
-    """Writes the images of `write_tree` into shards as webdataset's `TarWriter` does, and `classes.txt`."""
+    """Writes the images of `write_tree` into shards, and `classes.txt`."""
     root.mkdir(parents=True)
     for split, count, first, files in (('train', train, 0, shards), ('val', val, 1000, 1)):
         samples = [(number, label) for number in range(count) for label in range(classes)]
         for shard in range(files):
-            with tarfile.open(root / f'{split}-{shard}.tar', 'w') as tar:
+            with TarWriter(str(root / f'{split}-{shard}.tar')) as writer:
                 for number, label in samples[shard::files]:
                     content = io.BytesIO()
                     draw(label, first + number).save(content, 'JPEG', quality=90)
-                    for ending, part in (('jpg', content.getvalue()), ('cls', str(label).encode())):
-                        member = tarfile.TarInfo(f'{label}/{number:05d}.{ending}')
-                        member.size = len(part)
-                        tar.addfile(member, io.BytesIO(part))
+                    writer.write(dict(__key__=f'{label}/{number:05d}', jpg=content.getvalue(), cls=label))
     (root / 'classes.txt').write_text(''.join(f'n{label:04d}\n' for label in range(classes)))
     return root
 

@@ -186,7 +186,7 @@ def test_shards_through_the_tools(trees, tmp_path, monkeypatch, capsys):
     root = tmp_path / 'shards'
     shutil.copytree(trees / 'shards', root)
     (root / 'train-2.tar').write_bytes((root / 'train-2.tar').read_bytes()[:3000])
-    assert 'train-2.tar: truncated: 3000 bytes' in error_inside(monkeypatch, capsys, *command, '--data-root', root)
+    assert 'train-2.tar: cannot be read as a shard' in error_inside(monkeypatch, capsys, *command, '--data-root', root)
     (root / 'classes.txt').write_text('a\nb\nc\nd\n')
     said = error_inside(monkeypatch, capsys, *command, '--data-root', root)
     assert '4 classes (train_dataloader), the model has num_classes=3' in said
