@@ -1,11 +1,3 @@
 # ViTTM-B(49, 196), fine-tuned on ImageNet-1K, from vittm_b_32_16_in21k.py's checkpoint by --pretrained.
 _base_ = '../_base_/imagenet/in1k.py'
-model = dict(
-    type='ImageClassifier',
-    model_name='vittm_base_patch32_16_224',
-    num_classes=1000,
-    img_size=224,
-    drop_path_rate=0.1,
-    loss='binary_cross_entropy',
-    mixup=0.8,
-    cutmix=0.8)
+model = dict(model_name='vittm_base_patch32_16_224')

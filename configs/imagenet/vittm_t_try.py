@@ -11,14 +11,11 @@ train_pipeline = [
 ]
 test_pipeline = [dict(type='DecodeImage'), dict(type='TimmTransform', image_size=image_size, crop_pct=0.9)]
 model = dict(
-    type='ImageClassifier',
     model_name='vittm_tiny_patch28_224',
     num_classes=10,
     img_size=image_size,
-    model_args=dict(depth=4, process_patch_size=16, memory_patch_size=8),
-    loss='binary_cross_entropy',
-    mixup=0.8,
-    cutmix=0.8)
+    drop_path_rate=0.0,
+    model_args=dict(depth=4, process_patch_size=16, memory_patch_size=8))
 train_dataloader = dict(
     batch_size=total_batch_size, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(batch_size=64, num_workers=1, dataset=dict(data_root=data_root, pipeline=test_pipeline))

@@ -1,6 +1,6 @@
 # Pre-training on ImageNet-21K-P, the first stage of the paper's Table 7: 300 epochs, 3 of them warm-up, batch 4096.
-# Theirs: AdamW, learning rate 1.5e-4 by a cosine to 1e-7 after a warm-up from 1e-6, weight decay 0.03, drop path 0.1
-# (in the model), gradients clipped to norm 1, flips and random resized crops, cross entropy, weights averaged by 0.999.
+# Theirs: AdamW, learning rate 1.5e-4 by a cosine to 1e-7 after a warm-up from 1e-6, weight decay 0.03, drop path 0.1,
+# gradients clipped to norm 1, flips and random resized crops, cross entropy, weights averaged by 0.999.
 # What the table does not name is ours. We take ImageNet-21K-P's newer release, winter21, of 10,450 classes (the older,
 # fall11, has 11,221: set model.num_classes); betas (0.9, 0.999), no weight decay on biases, norms and positions, crops
 # of 8 to 100 % of the image, bicubic, as timm does; no label smoothing; mean and standard deviation 0.5, as the
@@ -9,6 +9,7 @@ _base_ = ['./folders.py', './runtime.py']
 data_root = 'data/imagenet21k_p'
 images, total_batch_size = 11060223, 4096  # winter21's training split
 image_size = 224
+model = dict(type='ImageClassifier', num_classes=10450, img_size=image_size, drop_path_rate=0.1)
 train_pipeline = [
     dict(type='DecodeImage'),
     dict(type='TimmTransform', image_size=image_size, training=True, scale=(0.08, 1.0), hflip=0.5),
