@@ -40,7 +40,7 @@ print('done')
 def test_timm_knows_the_classifiers_without_the_stack(run_python):
     done = run_python(BLOCK + """
 import timm
-import mmseg_vittm.vittm
+import mmseg_vittm
 print(timm.list_models('vittm*', module='timm_models'))
 """)
     assert done.stdout.count('vittm_') == 5 and not done.stderr, done

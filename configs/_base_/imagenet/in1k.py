@@ -1,10 +1,10 @@
 # Fine-tuning on ImageNet-1K, the second stage of the paper's Table 7: 300 epochs, 5 of them warm-up, batch 2048. Begins
 # from the first stage by --pretrained, whose head is replaced.
-# Theirs: learning rate 0.25e-4, weight decay 0.1, RandAugment of 2 operations at magnitude 20, mixup 0.8 and CutMix 0.8,
-# binary cross entropy, random erasing 0.25. Not said anew, and taken over from the first stage: the
-# warm-up's and the last learning rate, drop path, clipping, averaging. timm's scale of magnitudes ends at 10, which
-# 'rand-m20' stands for there; 'rand-m20-n2-mmax20' would go twice as far, where timm's operations make little sense.
-# Mixup and CutMix take turns by chance, and the loss is the mean over the classes, as in timm.
+# Theirs: learning rate 0.25e-4, weight decay 0.1, RandAugment of 2 operations at magnitude 20, mixup 0.8 and CutMix
+# 0.8, binary cross entropy, random erasing 0.25. Not said anew, and taken over from the first stage: the warm-up's and
+# the last learning rate, drop path, clipping, averaging. timm's scale of magnitudes ends at 10, which 'rand-m20' stands
+# for there; 'rand-m20-n2-mmax20' would go twice as far, where timm's operations make little sense. Mixup and CutMix
+# take turns by chance, and the loss is the mean over the classes, as in timm.
 _base_ = './in21k.py'
 data_root = 'data/imagenet'
 images, total_batch_size = 1281167, 2048
