@@ -7,7 +7,7 @@ from ..stack import MODELS
 from ..vittm import ViTTMEncoder, resolve_arch
 from ..vittm.encoder import check_choice
 from ..vittm.streams import concat_maps, tokens_to_map
-from ..weights.families import AUTHORS, OUR_VITTM, WHOLE_MODEL
+from ..weights.families import AUTHORS, OUR_VITTM, TIMM_VITTM, VITTM_CLASSIFIER, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
 from .base import PretrainedBackbone, resolve_indices
 
@@ -93,7 +93,7 @@ class ViTTM(PretrainedBackbone):
         if self.out_tokens == 'process':
             unbuilt += [f'encoder.blocks.{built - 1}.{part}.' for part in ('write_head', 'memory_mlp')]
             unbuilt += ['encoder.write_fusion.'] * (built == 1)
-        return load_pretrained(self, path, (WHOLE_MODEL, OUR_VITTM, AUTHORS), unbuilt)
+        return load_pretrained(self, path, (WHOLE_MODEL, TIMM_VITTM, OUR_VITTM, VITTM_CLASSIFIER, AUTHORS), unbuilt)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map per index of `out_indices`, before any final norm.

@@ -47,6 +47,20 @@ TIMM_VIT = WeightFamily("timm's ViT checkpoint", 'pos_embed', (
 WHOLE_MODEL = WeightFamily('MMSegmentation checkpoint', r'backbone\..*', (
     Rule(r'backbone\.(.*)', r'\1'),
     *(Rule(rf'{part}\..*', None, part) for part in ('decode_head', 'auxiliary_head', 'data_preprocessor'))))
+# A checkpoint of a classifier's training (`ImageClassifier`), where it is loaded into one again, and into backbones.
+_NO_NETWORK = Rule(r'(?:data_preprocessor|criterion)\..*', None, 'no weights of the network')
+OUR_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\..*', (
+    Rule(r'network\.(.*)', r'\1'), _NO_NETWORK))
+VITTM_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\.encoder\..*', (
+    Rule(r'network\.(encoder\..*)', r'\1'),
+    Rule(r'network\.(?:process|memory)_(?:norm|fc_norm|head)\..*', None, 'classification only'), _NO_NETWORK))
+VIT_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\.patch_embed\..*', (
+    Rule(r'network\.(cls_token|reg_token|pos_embed|(?:patch_embed|norm_pre|blocks|norm)\..*)', r'vit.\1'),
+    Rule(r'network\.(?:head|head_dist|fc_norm|pre_logits)\..*', None, 'classification only'), _NO_NETWORK))
+# The state dict of a model of timm: for a model of the same kind, and ViTTM's for its backbone.
+PLAIN_TIMM = WeightFamily("timm's state dict", r'encoder\..*|patch_embed\..*', ())
+TIMM_VITTM = WeightFamily("timm's ViTTM state dict", r'memory_fc_norm\..*', (
+    Rule(r'(encoder\..*)', r'\1'), Rule(r'(?:process|memory)_(?:norm|fc_norm|head)\..*', None, 'classification only')))
 OUR_VITTM = WeightFamily('our backbone weights', r'encoder\..*', ())
 OUR_VIT = WeightFamily('our backbone weights', r'vit\..*', ())
 
