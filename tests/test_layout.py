@@ -11,8 +11,8 @@ FLOORS = (
     {'vittm'},
     {'weights'},
     {'inference', 'inference.windows', 'backbones', 'datasets', 'datasets.toy'},
-    {'measure', 'measure.benchmark', 'measure.complexity', 'measure.plots', 'engine', 'engine.hooks',
-     'engine.processes', 'engine.state', 'engine.work_dir'},
+    {'measure', 'measure.benchmark', 'measure.complexity', 'measure.plots', 'engine', 'engine.distillation',
+     'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
     {'commands', 'commands.configs', 'commands.segmenting'},
     {''},  # the package itself, which exports from all
 )
