@@ -13,7 +13,7 @@ FLOORS = (
     {'inference', 'inference.windows', 'backbones', 'datasets', 'datasets.toy'},
     {'measure', 'measure.benchmark', 'measure.complexity', 'measure.plots', 'engine', 'engine.distillation',
      'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
-    {'commands', 'commands.configs', 'commands.segmenting'},
+    {'commands', 'commands.autolabeling', 'commands.configs', 'commands.segmenting'},
     {''},  # the package itself, which exports from all
 )
 # Rooms that import PyTorch and these alone, besides the standard library, their own folder and our errors.
