@@ -11,6 +11,7 @@ from ...datasets.label_checks import IGNORED, label_table
 from ...datasets.listing import datasets_of
 from ...errors import InputError, one_line, shown
 from ...stack import DATASETS
+from ..configs.parts import file_of
 
 MOST = 12  # classes that are named
 PREFIX = dict(img_path='images/training', seg_map_path='annotations/training')
@@ -21,6 +22,7 @@ class SetKind:
     """How a data set names and numbers its files.
 
     Attributes:
+        type: The class of data sets that reads it.
         images: Folder of the images, relative.
         annotations: Folder of the label files, relative.
         img_suffix: What names of images end in.
@@ -30,6 +32,7 @@ class SetKind:
         void: What stands there for no label.
         classes: Names of the classes, where the data set knows them.
     """
+    type: str
     images: str
     annotations: str
     img_suffix: str
@@ -68,7 +71,7 @@ def kind_of_set(cfg: Config, classes: tuple[str, ...]) -> SetKind:
     found = [dataset for loader in ('train_dataloader', 'test_dataloader')
              for dataset in datasets_of(cfg.get(loader) or {})]
     if not found:
-        raise InputError(f'{cfg.filename}: has no dataset, so that nobody knows how its label files number classes; '
+        raise InputError(f'{file_of(cfg)}: has no dataset, so that nobody knows how its label files number classes; '
                          'give a config with a train_dataloader')
     own = {key: value for key, value in found[0].items() if key not in ('bad_data', 'max_skipped')}
     prefix = dict(own.get('data_prefix') or {})
@@ -77,21 +80,21 @@ def kind_of_set(cfg: Config, classes: tuple[str, ...]) -> SetKind:
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
             dataset = DATASETS.build(own)
     except Exception as error:  # whatever a data set's class raises
-        raise InputError(f'{cfg.filename}: its dataset {own.get("type")} cannot be built ({one_line(error)}); correct '
+        raise InputError(f'{file_of(cfg)}: its dataset {own.get("type")} cannot be built ({one_line(error)}); correct '
                          'its settings') from error
     names = tuple(dataset.metainfo.get('classes') or ())
     if names and names != classes:
-        raise InputError(f'{cfg.filename}: its dataset has the classes {_listed(names)}, the checkpoint '
+        raise InputError(f'{file_of(cfg)}: its dataset has the classes {_listed(names)}, the checkpoint '
                          f'{_listed(classes)}; give the config that it was trained with')
     reduce = bool(getattr(dataset, 'reduce_zero_label', False))
     table = label_table(reduce, dataset.metainfo.get('label_map'))
-    numbers = [np.flatnonzero(table == number) for number in (*range(len(classes)), IGNORED)]
+    numbers, void = [np.flatnonzero(table == number)[:1] for number in range(len(classes))], 0 if reduce else IGNORED
     if len(classes) >= IGNORED or not all(map(len, numbers)):
-        raise InputError(f'{cfg.filename}: label files of 8 bits cannot number its {len(classes)} classes and pixels '
+        raise InputError(f'{file_of(cfg)}: label files of 8 bits cannot number its {len(classes)} classes and pixels '
                          'without a label')
-    *numbers, void = (int(values[0]) for values in numbers)
-    return SetKind(*_folders(prefix), *(getattr(dataset, name, None) or default for name, default in (
-        ('img_suffix', '.jpg'), ('seg_map_suffix', '.png'))), reduce, np.array(numbers, np.uint8), void, names)
+    kind = own['type'] if dataset.metainfo.get('label_map') else 'BaseSegDataset'  # which has no other numbers
+    return SetKind(kind, *_folders(prefix), *(getattr(dataset, name, None) or default for name, default in (
+        ('img_suffix', '.jpg'), ('seg_map_suffix', '.png'))), reduce, np.array(numbers, np.uint8)[:, 0], void, names)
 
 
 def _listed(names: tuple[str, ...]) -> str:

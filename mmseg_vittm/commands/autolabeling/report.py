@@ -109,7 +109,7 @@ def coverage_files(found: Coverage, classes: Sequence[str], threshold: float) ->
         upper, lower = figure.subfigures(2, 1, height_ratios=heights)
         draw_shares(upper, classes, found.pixels, found.images)
         axes = lower.subplots()
-        axes.hist(100 * np.array([*found.shares.values()]), BINS, (0, 100), color=BLUE, rwidth=0.9)
+        axes.hist(100 * np.array([*found.shares.values()]), bins=BINS, range=(0, 100), color=BLUE, rwidth=0.9)
         axes.set(xlim=(0, 100), xlabel='labelled pixels of an image (%)', ylabel='images')
         axes.yaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis='y')
@@ -125,7 +125,7 @@ def snippet_of(kind: SetKind, classes: Sequence[str], palette: Sequence[Sequence
         '# train_dataloader = dict(dataset=dict(',
         '#     _delete_=True, pipeline=_base_.train_pipeline, **_base_.pseudo_labels))',
         'pseudo_labels = dict(',
-        "    type='BaseSegDataset',",
+        f'    type={kind.type!r},',
         "    data_root='{{ fileDirname }}',",
         f'    data_prefix=dict(img_path={kind.images!r}, seg_map_path={kind.annotations!r}),',
         f'    img_suffix={kind.img_suffix!r},',
