@@ -6,7 +6,7 @@ from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder, SegTTAModel
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..stack import MODELS
 from .windows import resampling_matrix, tiled_confidence, window_labels, window_logits, window_starts
@@ -76,9 +76,7 @@ class SlideSegmentor(EncoderDecoder):
 
     def is_linear_after_head(self) -> bool:
         """Whether `predict` of the decode head is its forward pass and a bilinear resize."""
-        kind = type(self.decode_head)
-        return (issubclass(kind, BaseDecodeHead) and kind.predict is BaseDecodeHead.predict
-                and kind.predict_by_feat is BaseDecodeHead.predict_by_feat)
+        return gives_logits(self.decode_head)
 
     def _windows(self, inputs: Size, meta: dict) -> tuple[Size, Size, tuple[tuple[int, ...], tuple[int, ...]]]:
         """Returns the size of the logits before they are cut and resized, that of a window, and the windows' starts."""
@@ -132,6 +130,13 @@ class SlideSegmentor(EncoderDecoder):
             logits = logits.sigmoid()
             labels = (logits > self.decode_head.threshold).to(logits)
         sample.set_data(dict(seg_logits=PixelData(data=logits), pred_sem_seg=PixelData(data=labels)))
+
+
+def gives_logits(head: nn.Module) -> bool:
+    """Whether a decode head's forward pass gives logits, which its `predict` only resizes."""
+    kind = type(head)
+    return (issubclass(kind, BaseDecodeHead) and kind.predict is BaseDecodeHead.predict
+            and kind.predict_by_feat is BaseDecodeHead.predict_by_feat)
 
 
 @MODELS.register_module()

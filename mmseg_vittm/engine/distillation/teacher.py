@@ -5,13 +5,13 @@ import torch
 import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import DefaultScope
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ...errors import CheckpointError, InputError
 from ...inference.fused_attention import fuse_self_attention
 from ...inference.precision import cast_matmuls, check_dtype, computing_in
+from ...inference.slide_segmentor import gives_logits
 from ...weights.whole_model import load_model
 from .options import TeacherOptions
 from .recording import recorded
@@ -74,7 +74,7 @@ class Teacher:
             inputs = preprocessor(data, False)['inputs']
             batches += [inputs if isinstance(inputs, Tensor) else torch.stack(inputs)]
         sides = [max(batch.shape[axis] for batch in batches) for axis in (2, 3)]
-        value = getattr(preprocessor, 'pad_val', 0)
+        value = getattr(preprocessor, 'pad_val', getattr(preprocessor, 'pad_value', 0))
         return torch.cat([F.pad(batch, (0, sides[1] - batch.shape[3], 0, sides[0] - batch.shape[2]), value=value)
                           for batch in batches])
 
@@ -93,13 +93,6 @@ class Teacher:
                 metas = [dict(ori_shape=size, img_shape=size, pad_shape=size) for _ in inputs]
                 logits = self.model.encode_decode(inputs, metas)
         return logits, maps_of(maps[-1])
-
-
-def gives_logits(head: nn.Module) -> bool:
-    """Whether a decode head's forward pass gives logits, which its `predict` only resizes."""
-    kind = type(head)
-    return (issubclass(kind, BaseDecodeHead) and kind.predict is BaseDecodeHead.predict
-            and kind.predict_by_feat is BaseDecodeHead.predict_by_feat)
 
 
 def maps_of(output: Tensor | list | tuple) -> list[Tensor]:
@@ -123,7 +116,9 @@ def without_normalisation(inputs: Tensor, preprocessor: BaseDataPreprocessor) ->
     """Returns a batch (B, 3, H, W) as it was before a preprocessor normalised it and swapped its channels."""
     if getattr(preprocessor, '_enable_normalize', False):
         inputs = inputs * preprocessor.std + preprocessor.mean
-    if getattr(preprocessor, '_channel_conversion', False) and inputs.shape[1] == 3:
+    # By its name in upstream MMSegmentation, and in mmengine and the maintained fork.
+    swapped = any(getattr(preprocessor, name, False) for name in ('channel_conversion', '_channel_conversion'))
+    if swapped and inputs.shape[1] == 3:
         inputs = inputs.flip(1)
     return inputs
 

@@ -73,7 +73,7 @@ def error(monkeypatch, capsys, files, photos, tmp_path):
 @pytest.fixture(autouse=True)
 def no_picture(monkeypatch, request):
     """Leaves out the report's picture, which takes most of the time, but where it is looked at."""
-    if request.function is not test_report:
+    if request.function not in (test_report, test_all_images_are_bad):
         monkeypatch.setattr('mmseg_vittm.commands.autolabeling.report.coverage_files', lambda *_: {})
 
 
@@ -108,6 +108,18 @@ def test_labels_are_the_sure_ones(autolabel, files, photos):
     assert 0.1 < np.mean(kept) < 0.9
     assert contents(photos) == before
     assert len(contents(out / 'images')) == len(contents(out / 'annotations')) == len(NAMES)
+
+
+def test_every_segmentor_says_the_same(files, photos):
+    """MMSegmentation's own, whose results hold logits of the image's size."""
+    config = Config.fromfile(files[0])
+    found = []
+    for kind in ('SlideSegmentor', 'EncoderDecoder'):
+        config.model.type = kind
+        found.append(Predictor(load_model(config, files[1]), with_confidence=True)(photos / 'a.png'))
+    assert np.array_equal(found[0].labels, found[1].labels)
+    np.testing.assert_allclose(found[0].confidence, found[1].confidence, atol=1e-5)
+    assert Predictor(load_model(*files))(photos / 'a.png').confidence is None
 
 
 def test_report(autolabel, capsys):
