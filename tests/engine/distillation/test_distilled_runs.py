@@ -79,7 +79,8 @@ def test_checkpoints_are_a_plain_segmentors(whole, plain, teacher, monkeypatch):
     model = load_model(str(plain), str(whole / 'iter_4.pth'))
     assert set(read_checkpoint(str(whole / 'iter_4.pth'))['state_dict']) == set(model.state_dict())
     assert 'Distilled' not in type(model).__name__
-    run_inside(monkeypatch, 'test.py', plain, whole / 'iter_4.pth', '--work-dir', whole / 'test')
+    run_inside(monkeypatch, 'test.py', plain, whole / 'iter_4.pth', '--work-dir', whole / 'test', '--cfg-options',
+               'distillation.logits.temperature=4')  # of a config that awaits its teacher from the command line
 
 
 def test_losses_and_teacher_are_said(whole, config, teacher):
