@@ -1,8 +1,10 @@
 """mmseg_vittm: ViTTM, the Vision Token Turing Machine, for MMSegmentation.
 
 Importing this registers the backbones, segmentors, data sets, the Runner and its hooks with the registries of mmengine
-and MMSegmentation. Where MMSegmentation is not installed, the encoder (`mmseg_vittm.vittm`) is there all the same.
+and MMSegmentation, and the classifiers with timm. Where MMSegmentation is not installed, the encoder and they
+(`mmseg_vittm.vittm`) are there all the same.
 """
+from . import vittm
 from .stack import HINT, stack_installed
 from .version import __version__
 from .weights.files import trust_checkpoints
@@ -26,4 +28,4 @@ else:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 __all__ = ['CheckedDataset', 'Prediction', 'Predictor', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes',
-           'ViTBackbone', 'ViTTM', '__version__', 'load_model', 'optimize', 'trust_checkpoints']
+           'ViTBackbone', 'ViTTM', '__version__', 'load_model', 'optimize', 'trust_checkpoints', 'vittm']
