@@ -42,8 +42,16 @@ class ViTTM(PretrainedBackbone):
         drop_path_rate: Stochastic depth of the last block; earlier ones have linearly less.
         with_cp: Recompute blocks in the backward pass: less memory, more time.
         frozen_layers: -1 for none, n for the embeddings and the first n blocks.
+        layer_scale: Initial value of LayerScale on the encoder's branches, True for 1e-5; None for none. This and
+            the next four are for warm starts from ViTs that have them.
+        qk_norm: A LayerNorm on the encoder's queries and keys.
+        activation: Of the encoder's MLP: `'gelu' | 'quick_gelu'`.
+        mlp: The encoder's: `'mlp' | 'swiglu' | 'swiglu_norm'`.
+        rope: Rotary position embedding in the process tokens' self-attention: `'dinov3' | 'eva02' | 'rope_vit'`, or
+            a dict, see `vittm.vit_block.resolve_rope`; None for none.
         init_cfg: `dict(type='Pretrained', checkpoint=PATH)` loads, strictly, the authors' files, our own
-            backbone weights or an MMSegmentation checkpoint with this backbone, `.pth` or `.safetensors`.
+            backbone weights or an MMSegmentation checkpoint with this backbone, `.pth` or `.safetensors`;
+            `dict(type='WarmStart', checkpoint=FILE or timm's name)` begins from a ViT, see `WarmStart`.
 
     Raises:
         ValueError: An argument is out of range, or contradicts another; the message says which.
@@ -66,6 +74,11 @@ class ViTTM(PretrainedBackbone):
                  drop_path_rate: float = 0.0,
                  with_cp: bool = False,
                  frozen_layers: int = -1,
+                 layer_scale: float | bool | None = None,
+                 qk_norm: bool = False,
+                 activation: str = 'gelu',
+                 mlp: str = 'mlp',
+                 rope: str | dict | None = None,
                  init_cfg: dict | list | None = None):
         super().__init__(frozen_layers, init_cfg)
         check_choice('out_tokens', out_tokens, OUT_TOKENS)
@@ -77,7 +90,8 @@ class ViTTM(PretrainedBackbone):
         self.encoder = ViTTMEncoder(
             arch, img_size, in_channels, process_patch_size, memory_patch_size, process_init, num_process_tokens,
             read_write_head, latent_dims, fusion, memory_mlp_ratio, drop_path_rate, with_cp,
-            write_last=out_tokens != 'process')
+            write_last=out_tokens != 'process', layer_scale=layer_scale, qk_norm=qk_norm, activation=activation,
+            mlp=mlp, rope=rope)
         self._freeze()
 
     def embeddings(self) -> list[nn.Module]:
