@@ -26,6 +26,9 @@ def parse_args() -> argparse.Namespace:
     add_checkpoint_options(parser)
     parser.add_argument('--pretrained', metavar='FILE',
                         help="backbone weights: the authors', timm's (for ViTBackbone) or ours, .pth or .safetensors")
+    parser.add_argument('--warm-start', metavar='FILE_OR_NAME',
+                        help="begin the backbone from a ViT of any patch size: a file of its weights, or a name of timm's, "
+                        'which is downloaded')
     parser.add_argument('--work-dir', metavar='DIR',
                         help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG), of one training '
                         'at a time; checkpoints of an earlier run there are moved to a subfolder when this one saves '
@@ -49,7 +52,7 @@ def main() -> None:
     cfg = load_config(args.config, args.cfg_options, args.data_root, 'train')
     resume = dict(newest=True, auto=AUTO).get(args.resume, False)
     prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume,
-                     is_first_of_node(args.launcher))
+                     is_first_of_node(args.launcher), args.warm_start)
     divide_batch(cfg, world_size(args.launcher))
     keep_freed()
     prepare_launch(cfg, args.launcher, args.local_rank)  # a signal ends it: it may wait for a process that is gone

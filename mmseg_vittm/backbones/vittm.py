@@ -11,6 +11,10 @@ from ..vittm.encoder import check_choice
 from ..vittm.streams import tokens_to_map
 from ..weights.families import AUTHORS, OUR_VITTM, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
+from ..weights.warm_start.calibration import Teacher
+from ..weights.warm_start.fit import source_grid, warm_start_encoder
+from ..weights.warm_start.pending import Pending
+from ..weights.warm_start.source import ViTWeights
 from .base import PretrainedBackbone, resolve_indices
 
 OUT_TOKENS = ('process', 'memory', 'concat')
@@ -110,6 +114,17 @@ class ViTTM(PretrainedBackbone):
             unbuilt += [f'encoder.blocks.{built - 1}.{part}.' for part in ('write_head', 'memory_mlp')]
             unbuilt += ['encoder.write_fusion.'] * (built == 1)
         return load_pretrained(self, path, (WHOLE_MODEL, OUR_VITTM, AUTHORS), unbuilt)
+
+    def take_vit(self, source: ViTWeights, report: LoadReport, calibration: str) -> Pending:
+        """Takes a ViT's weights strictly; its norms are still to be calibrated."""
+        encoder = self.encoder
+        warm_start_encoder(encoder, source, report, self.arch_layers)
+        prefix, _ = source.prefix_and_grid(source_grid(source, encoder.img_size), report.path)
+        norm = source.norms.get('norm') if len(encoder.blocks) == self.arch_layers else None
+        embeddings = [stream.proj for stream in (encoder.process_stream, encoder.memory_stream)
+                      if hasattr(stream, 'proj')]
+        return Pending(embeddings, source.images, source.rgb, calibration=calibration, outputs=self.out_indices,
+                       teacher=Teacher(encoder, prefix, source.norms.get('norm_pre'), norm))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map per index of `out_indices`, before any final norm.

@@ -11,11 +11,12 @@ from .hooks.left_out_hook import LeftOutHook
 from .hooks.mean_loss_hook import MeanLossHook
 from .hooks.picture_hook import PictureHook
 from .hooks.random_state_hook import RandomStateHook
+from .hooks.warm_start_hook import WarmStartHook
 from .runner import StrictRunner
 from .work_dir.atomic_files import AtomicBackend
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FastInferenceHook',
     'FiniteLossHook', 'LabelHook', 'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'PictureHook',
-    'RandomStateHook', 'StrictRunner'
+    'RandomStateHook', 'StrictRunner', 'WarmStartHook'
 ]

@@ -21,6 +21,7 @@ from ..weights.mmengine_loader import use_safe_reading
 from ..weights.whole_model import load_model_weights, read_checkpoint, unwrapped
 from .checked_data import use_checked_data
 from .hooks.stop_hook import StopHook
+from .hooks.warm_start_hook import WarmStartHook
 from .processes.data_workers import guard_workers
 from .processes.named_deaths import named_deaths
 from .processes.stop_signals import stop_signals
@@ -55,6 +56,8 @@ class StrictRunner(Runner):
 
     It holds its work dir while it trains, so that no other training writes there. What an earlier run saved there makes
     way when it saves its own, see `EarlierRun`.
+
+    A warm start is finished on its training's images, see `WarmStartHook`.
 
     A signal that asks it to stop is answered after the iteration under way, see `StopHook`. A data worker or another
     process that dies is a `TrainingError`. Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take
@@ -112,6 +115,8 @@ class StrictRunner(Runner):
         with (stop_signals() as signals, hold([self.work_dir, *save_folders(self)]), self._folder.kept_if_begun(),
               named_deaths(f'; what was saved before is whole: go on with {self.how_to_go_on}')):
             self.register_hook(StopHook(signals))
+            if not any(isinstance(hook, WarmStartHook) for hook in self.hooks):
+                self.register_hook(WarmStartHook())
             model = super().train()
             if not self._saved:
                 self._dump_config()

@@ -46,6 +46,7 @@ class ViTWeights:
         activation: Of the MLP, None where that is not known.
         rope: Whether it has rotary positions, or which (see `vittm.vit_block`); None where that is not known.
         images: How its images were normalised, None where that is not known.
+        rgb: Whether they were RGB, None where that is not known.
     """
     title: str
     blocks: list[dict[str, Tensor]]
@@ -58,6 +59,7 @@ class ViTWeights:
     activation: str | None = None
     rope: bool | dict | None = None
     images: Images | None = None
+    rgb: bool | None = True
 
     @property
     def width(self) -> int:
@@ -123,7 +125,7 @@ def read_source(path: str | Path) -> tuple[ViTWeights, LoadReport]:
     report.source = f'{source.title}, wrapped as {wrappers}' if wrappers else source.title
     trained = _settings_images(content)
     if 'our ViTBackbone' in source.title:
-        source.images = trained
+        source.images, source.rgb = trained, None
     return source, report
 
 

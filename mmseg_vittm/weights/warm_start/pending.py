@@ -1,0 +1,150 @@
+"""What a warm start has left to do when its weights are loaded: the images' normalisation, and the calibration."""
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import InputError
+from .calibration import ANCHOR, Fit, Teacher, calibrate
+from .closeness import closeness
+from .source import Images
+
+# How the norms are calibrated: least squares with anchors, see `calibration`, or what it was compared with.
+CALIBRATIONS = {'anchored': dict(method='least_squares', anchor=ANCHOR), 'none': None} | {
+    method: dict(method=method, anchor=0.0) for method in ('least_squares', 'moments', 'scale')}
+
+
+@dataclass
+class Pending:
+    """What a backbone's warm start has left to do.
+
+    Attributes:
+        embeddings: Its patch embeddings.
+        images: How images were normalised for the ViT, None where that is not known.
+        rgb: Whether its images were RGB; None for as this config has them.
+        positions: The ViT's position embeddings (1, N, C), where its patch embeddings have no bias.
+        teacher: What its norms are calibrated by, None for a ViT, which needs none.
+        calibration: A key of `CALIBRATIONS`.
+        outputs: Blocks whose streams are taken as maps.
+    """
+    embeddings: Sequence[nn.Conv2d]
+    images: Images | None
+    rgb: bool | None = True
+    positions: tuple[nn.Parameter, int] | None = None
+    teacher: Teacher | None = None
+    calibration: str = 'anchored'
+    outputs: Sequence[int] = ()
+
+
+_PENDING: weakref.WeakKeyDictionary[nn.Module, Pending] = weakref.WeakKeyDictionary()
+
+
+def put_off(backbone: nn.Module, left: Pending) -> None:
+    """Notes what a backbone's warm start has left to do."""
+    _PENDING[backbone] = left
+
+
+def pending_in(model: nn.Module) -> list[nn.Module]:
+    """Returns the parts of a model whose warm start has something left to do."""
+    return [module for module in model.modules() if module in _PENDING]
+
+
+def give_up(backbone: nn.Module) -> None:
+    """Forgets what is left to do, as where other weights have taken the place of the ViT's."""
+    _PENDING.pop(backbone, None)
+
+
+@torch.no_grad()
+def finish(backbone: nn.Module, batches: Sequence[Tensor], images: Images, rgb: bool = True) -> list[str]:
+    """Does what a backbone's warm start has left to do.
+
+    Args:
+        backbone: It.
+        batches: Some images (B, channels, H, W), normalised as in training.
+        images: How they are normalised.
+        rgb: Whether they are RGB, not BGR.
+
+    Returns:
+        What was done, in sentences for the log.
+    """
+    left, said = _PENDING.pop(backbone), []
+    if left.images is None:
+        said.append('how images were normalised for the ViT is not known: taken as here')
+    else:
+        theirs = left.images
+        if left.rgb and not rgb:
+            said.append('its patch embeddings take BGR now, as this config has images')
+            theirs = Images(theirs.mean[::-1], theirs.std[::-1])
+            for embedding in left.embeddings:
+                embedding.weight.copy_(embedding.weight.flip(1))
+        if _differ(theirs, images):
+            for embedding in left.embeddings:
+                fold_images(embedding, theirs, images, left.positions)
+            said.append(f'its normalisation of images, mean {_shown(theirs.mean)} and std {_shown(theirs.std)}, is '
+                        f'folded into {len(left.embeddings)} patch embeddings')
+    if left.teacher is None:
+        return said
+    teacher, training = left.teacher, backbone.training
+    backbone.eval()
+    before = closeness(teacher, batches)[-1]
+    settings = CALIBRATIONS[left.calibration]
+    fits = [] if settings is None else calibrate(teacher, batches, outputs=left.outputs, **settings)
+    after = closeness(teacher, batches)[-1]
+    backbone.train(training)
+    count = sum(len(batch) for batch in batches)
+    said.append(f"the process stream's cosine with the ViT's own features after the last block is {after.cosine:.3f}, "
+                f'on {count} images' + f', {before.cosine:.3f} before the calibration' * bool(fits))
+    said.append(_summary(fits, left.calibration))
+    return said
+
+
+def _summary(fits: Sequence[Fit], calibration: str) -> str:
+    if not fits:
+        return 'nothing was calibrated (calibration=none)'
+    worst = max(fits, key=lambda fit: fit.after)
+    middle = [sorted(getattr(fit, name) for fit in fits)[len(fits) // 2] for name in ('before', 'after')]
+    return (f'{len(fits)} norms calibrated ({calibration}), {2 * len(fits)} tensors: relative error of their tokens '
+            f'{middle[0]:.3f} -> {middle[1]:.3f} (median), {worst.after:.3f} at worst ({worst.name})')
+
+
+def fold_images(embedding: nn.Conv2d, theirs: Images, ours: Images,
+                positions: tuple[nn.Parameter, int] | None = None) -> None:
+    """Has a patch embedding compute on images of one normalisation what it did on those of another.
+
+    Args:
+        embedding: The patch embedding.
+        theirs: The normalisation that it was trained with.
+        ours: That of the images it is to take.
+        positions: Where it has no bias, position embeddings (1, N, C) and their first patch, which take it.
+
+    Raises:
+        InputError: The numbers of channels differ.
+    """
+    channels = embedding.weight.shape[1]
+    if not channels == len(theirs.mean) == len(ours.mean):
+        raise InputError(f'a warm start: the ViT has images of {len(theirs.mean)} channels, the data_preprocessor of '
+                         f'{len(ours.mean)}, the model of {channels}; give them the same')
+    tensor = partial(torch.tensor, dtype=torch.float64, device=embedding.weight.device)
+    scale = tensor(ours.std) / tensor(theirs.std)
+    shift = (tensor(ours.mean) - tensor(theirs.mean)) / tensor(theirs.std)
+    kernel = embedding.weight.double()
+    constant = torch.einsum('cihw,i->c', kernel, shift)
+    embedding.weight.copy_(kernel * scale[:, None, None])
+    if embedding.bias is not None:
+        embedding.bias.add_(constant)
+    else:
+        positions[0][:, positions[1]:].add_(constant)
+
+
+def _differ(one: Images, other: Images) -> bool:
+    if len(one.mean) != len(other.mean):
+        return True
+    pairs = zip((*one.mean, *one.std), (*other.mean, *other.std), strict=True)
+    return any(abs(left - right) > 1e-3 for left, right in pairs)
+
+
+def _shown(values: Sequence[float]) -> str:
+    return ', '.join(f'{value:.5g}' for value in values)
