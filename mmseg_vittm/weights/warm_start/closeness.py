@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .calibration import Teacher, relative_error
+from ...vittm import ViTTMEncoder
+from .calibration import relative_error
 
 
 class Closeness(NamedTuple):
@@ -20,23 +21,23 @@ class Closeness(NamedTuple):
 
 
 @torch.no_grad()
-def closeness(teacher: Teacher, images: Sequence[Tensor]) -> list[Closeness]:
+def closeness(encoder: ViTTMEncoder, images: Sequence[Tensor], goals: Sequence[Sequence[Tensor]]) -> list[Closeness]:
     """Returns how close the process stream is to the ViT's own features on the same grid of patches.
 
     Measured where the ViT's blocks compute: at what enters each block's encoder, after the read; and last at the
     stream that comes out.
 
     Args:
-        teacher: The ViT, with the encoder that was started from it.
+        encoder: The encoder.
         images: Batches (B, channels, H, W).
+        goals: The ViT's features (B, Np, C) of each batch, of `Teacher.features`.
 
     Returns:
         One entry per block, and one for the output.
     """
-    encoder, entered = teacher.encoder, []
+    entered, ours = [], []
     hooks = [block.encoder.register_forward_pre_hook(lambda module, inputs: entered.append(inputs[0]))
              for block in encoder.blocks]
-    ours = []
     try:
         for batch in images:
             entered.clear()
@@ -45,9 +46,8 @@ def closeness(teacher: Teacher, images: Sequence[Tensor]) -> list[Closeness]:
     finally:
         for hook in hooks:
             hook.remove()
-    theirs = [teacher.features(batch) for batch in images]
     return [compare(torch.cat([one.flatten(0, 1) for one in left]), torch.cat([one.flatten(0, 1) for one in right]))
-            for left, right in zip(zip(*ours, strict=True), zip(*theirs, strict=True), strict=True)]
+            for left, right in zip(zip(*ours, strict=True), zip(*goals, strict=True), strict=True)]
 
 
 def compare(tokens: Tensor, goal: Tensor) -> Closeness:

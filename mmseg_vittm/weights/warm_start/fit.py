@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ...errors import CheckpointError
 from ...vittm import ViTTMEncoder
-from ...vittm.fusion import AddErase, Erase
+from ...vittm.fusion import Add, AddErase, Erase
 from ...vittm.heads import LinearAttentionHead, TokenSummaryHead
 from ...vittm.streams import Grid, resample_positions
 from ...vittm.vit_block import ROPES, resolve_rope
@@ -16,6 +16,7 @@ from .source import ViTWeights
 
 CLOSED = -4.0  # bias of the gates of add-erase: 1.8% of the update, and gradients still pass
 AT_ZERO = 'at zero, so that reading and writing add nothing'
+NORMS = ('read_norm.weight', 'read_norm.bias', 'write_norm.weight', 'write_norm.bias')
 
 
 def warm_start_encoder(encoder: ViTTMEncoder, source: ViTWeights, report: LoadReport, num_layers: int) -> None:
@@ -37,39 +38,46 @@ def warm_start_encoder(encoder: ViTTMEncoder, source: ViTWeights, report: LoadRe
     """
     check_fits(encoder, source, report.path, num_layers)
     own = encoder.state_dict()
-    taken, started = {}, {}
+    taken: dict[str, Tensor] = {}
+    started: dict[str, dict[str, float]] = {}
     for number in range(len(encoder.blocks)):
         taken.update({f'blocks.{number}.encoder.{_name(encoder, name)}': tensor
                       for name, tensor in source.blocks[number].items()})
     _embeddings(encoder, source, report, taken, started)
-    _norms(encoder, source, report, num_layers, taken)
+    _norms(encoder, source, num_layers, taken)
     wrong = [f'{name} {tuple(tensor.shape)}, here {tuple(own[name].shape) if name in own else "none"}'
              for name, tensor in taken.items() if name not in own or own[name].shape != tensor.shape]
-    wrong += [f'{name}, which it lacks' for name in own
-              if '.encoder.' in name and name not in taken]
+    wrong += [f'{name}, which it lacks' for name in own if '.encoder.' in name and name not in taken]
     if wrong:
         raise CheckpointError(f'{report.path} ({source.title}) does not fit this model, nothing was loaded: '
-                              f'{"; ".join(wrong[:6])}; give the arch of this ViT')
-    _drop_rest(encoder, source, report)
+                              f'{"; ".join(wrong[:6])}{"; ..." * (len(wrong) > 6)}; give the arch of this ViT')
     _start_neutral(encoder, started)
     for name in own:
-        why = next((why for why, names in started.items() if name in names), None)
-        if name in taken:
-            report.tensors, report.parameters = report.tensors + 1, report.parameters + taken[name].numel()
-        else:
-            rest = 'at one and zero, for the calibration' if '_norm.' in name else 'as drawn'
-            report.start(why or rest, own[name])
+        if name.endswith(NORMS) and name not in taken:
+            started.setdefault('at one and zero, for the calibration', {})[name] = float(name.endswith('weight'))
+    values = {name: value for group in started.values() for name, value in group.items()}
     with torch.no_grad():
-        for name, tensor in encoder.state_dict().items():
+        for name, tensor in own.items():
             if name in taken:
                 tensor.copy_(taken[name])
-            for values in started.values():
-                if name in values:
-                    tensor.fill_(values[name])
-            if name not in taken and name.endswith(('read_norm.weight', 'write_norm.weight')):
-                tensor.fill_(1.0)
-            if name not in taken and name.endswith(('read_norm.bias', 'write_norm.bias')):
-                tensor.zero_()
+            elif name in values:
+                tensor.fill_(values[name])
+    _count(encoder, source, report, own, taken, started)
+
+
+def _count(encoder: ViTTMEncoder, source: ViTWeights, report: LoadReport, own: dict[str, Tensor],
+           taken: dict[str, Tensor], started: dict[str, dict[str, float]]) -> None:
+    """Counts every tensor of the model, as taken or as started in a way, and of the file what was left."""
+    report.tensors, report.parameters = len(taken), sum(tensor.numel() for tensor in taken.values())
+    for name, tensor in own.items():
+        if name not in taken:
+            report.start(next((how for how, names in started.items() if name in names), 'as drawn'), tensor)
+    for name, tensor in source.tokens.items():
+        report.drop(f'{name}, which has no place among process tokens', tensor)
+    unbuilt = [tensor for block in source.blocks[len(encoder.blocks):] for tensor in block.values()]
+    last = f'blocks.{len(encoder.blocks) - 1}.write_norm.weight'
+    for tensor in [*unbuilt, *(source.norms.get('norm', ()) if last not in taken else ())]:
+        report.drop('for outputs that this model does not give', tensor)
 
 
 def check_fits(encoder: ViTTMEncoder, source: ViTWeights, path: Path | str, num_layers: int) -> None:
@@ -102,6 +110,10 @@ def check_fits(encoder: ViTTMEncoder, source: ViTWeights, path: Path | str, num_
     if isinstance(encoder.read_fusion, Erase):
         raise CheckpointError(f"{what}: a warm start cannot work with fusion='erase', which replaces what the ViT "
                               "computed by what was read; give 'add' or 'add_erase'")
+    if isinstance(encoder.blocks[0].read_head, TokenSummaryHead) and isinstance(encoder.read_fusion, Add):
+        raise CheckpointError(f"{what}: a warm start cannot work with read_write_head='token_summary' and "
+                              "fusion='add', whose update is an average of all tokens and never nothing; give "
+                              "fusion='add_erase', or another head")
 
 
 def _check_options(encoder: ViTTMEncoder, source: ViTWeights, what: str) -> None:
@@ -171,8 +183,7 @@ def source_grid(source: ViTWeights, img_size: tuple[int, int]) -> Grid:
     return tuple(-(-side // patch) for side, patch in zip(img_size, source.patch.shape[2:], strict=True))
 
 
-def _norms(encoder: ViTTMEncoder, source: ViTWeights, report: LoadReport, num_layers: int,
-           taken: dict[str, Tensor]) -> None:
+def _norms(encoder: ViTTMEncoder, source: ViTWeights, num_layers: int, taken: dict[str, Tensor]) -> None:
     """Adds the norms that do what norms of the ViT do: the first read norm and the last write norm."""
     places = {'norm_pre': 'blocks.0.read_norm'}
     if len(encoder.blocks) == num_layers:
@@ -180,15 +191,6 @@ def _norms(encoder: ViTTMEncoder, source: ViTWeights, report: LoadReport, num_la
     for name, (weight, bias) in source.norms.items():
         if name in places:
             taken[f'{places[name]}.weight'], taken[f'{places[name]}.bias'] = weight, bias
-
-
-def _drop_rest(encoder: ViTTMEncoder, source: ViTWeights, report: LoadReport) -> None:
-    report.tensors = report.parameters = 0  # so far of the file, from here on of the model
-    for name, tensor in source.tokens.items():
-        report.drop(f'{name}, which has no place among process tokens', tensor)
-    for block in source.blocks[len(encoder.blocks):]:
-        for tensor in block.values():
-            report.drop('for outputs that this model does not give', tensor)
 
 
 def _start_neutral(encoder: ViTTMEncoder, started: dict[str, dict[str, float]]) -> None:

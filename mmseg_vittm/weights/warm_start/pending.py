@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InputError
-from .calibration import ANCHOR, Fit, Teacher, calibrate
+from .anchor import POWER
+from .calibration import Calibrated, calibrate
 from .closeness import closeness
 from .source import Images
+from .teacher import Teacher
 
 # How the norms are calibrated: least squares with anchors, see `calibration`, or what it was compared with.
-CALIBRATIONS = {'anchored': dict(method='least_squares', anchor=ANCHOR), 'none': None} | {
+CALIBRATIONS = {'anchored': dict(method='least_squares', anchor=POWER), 'none': None} | {
     method: dict(method=method, anchor=0.0) for method in ('least_squares', 'moments', 'scale')}
 
 
@@ -89,25 +91,28 @@ def finish(backbone: nn.Module, batches: Sequence[Tensor], images: Images, rgb: 
         return said
     teacher, training = left.teacher, backbone.training
     backbone.eval()
-    before = closeness(teacher, batches)[-1]
+    goals = [teacher.features(batch) for batch in batches]
+    before = closeness(teacher.encoder, batches, goals)[-1]
     settings = CALIBRATIONS[left.calibration]
-    fits = [] if settings is None else calibrate(teacher, batches, outputs=left.outputs, **settings)
-    after = closeness(teacher, batches)[-1]
+    done = Calibrated([], []) if settings is None else calibrate(teacher, batches, outputs=left.outputs, **settings)
+    after = closeness(teacher.encoder, batches, goals)[-1]
     backbone.train(training)
     count = sum(len(batch) for batch in batches)
     said.append(f"the process stream's cosine with the ViT's own features after the last block is {after.cosine:.3f}, "
-                f'on {count} images' + f', {before.cosine:.3f} before the calibration' * bool(fits))
-    said.append(_summary(fits, left.calibration))
+                f'on {count} images' + f', {before.cosine:.3f} before the calibration' * bool(done.fits))
+    said.append(_summary(done, left.calibration))
     return said
 
 
-def _summary(fits: Sequence[Fit], calibration: str) -> str:
-    if not fits:
-        return 'nothing was calibrated (calibration=none)'
-    worst = max(fits, key=lambda fit: fit.after)
-    middle = [sorted(getattr(fit, name) for fit in fits)[len(fits) // 2] for name in ('before', 'after')]
-    return (f'{len(fits)} norms calibrated ({calibration}), {2 * len(fits)} tensors: relative error of their tokens '
-            f'{middle[0]:.3f} -> {middle[1]:.3f} (median), {worst.after:.3f} at worst ({worst.name})')
+def _summary(done: Calibrated, calibration: str) -> str:
+    if not done.fits:
+        return "nothing was calibrated, as calibration='none' says"
+    worst = max(done.fits, key=lambda fit: fit.after)
+    before, after = (sorted(errors)[len(done.fits) // 2] for errors in zip(*((fit.before, fit.after)
+                                                                             for fit in done.fits), strict=True))
+    return (f'{len(done.fits)} norms ({2 * len(done.fits)} tensors) calibrated, {calibration}, with anchors in '
+            f'{len(done.biases)} biases: relative error of their tokens {before:.3f} -> {after:.3f} (median), '
+            f'{worst.after:.3f} at worst ({worst.name})')
 
 
 def fold_images(embedding: nn.Conv2d, theirs: Images, ours: Images,

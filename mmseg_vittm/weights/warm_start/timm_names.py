@@ -49,8 +49,9 @@ def check_source(checkpoint: Any) -> None:
     near = difflib.get_close_matches(checkpoint, known, 4, 0.5)
     if timm.is_model(arch):  # it is the tag that is wrong
         near = [name for name in known if name.split('.')[0] == arch][:4] or near
-    said = f'; the nearest are {", ".join(near)}' if near else ''
-    raise InputError(f'{shown(checkpoint)}: timm knows no weights of this name{said}; give one of these, or a file')
+    said = f'the nearest are {", ".join(near)}; give one of these' if near else 'give one of timm.list_pretrained()'
+    raise InputError(f'{shown(checkpoint)}: timm knows no weights of this name, and there is no such file; {said}, or '
+                     'the path of a file')
 
 
 def read_any_source(checkpoint: str) -> tuple[ViTWeights, LoadReport]:
