@@ -11,8 +11,8 @@ from mmseg_vittm.weights.report import LoadReport
 from mmseg_vittm.weights.warm_start.pending import finish, pending_in
 from mmseg_vittm.weights.warm_start.source import Images
 
-TIMM = dict(model_name='test_vit', img_size=64)  # width 64, 6 layers of 2 heads, patches of 16
-OF_TIMM = dict(embed_dims=64, num_layers=6, num_heads=2, mlp_ratio=3.0)
+TIMM = dict(model_name='vit_tiny_patch16_224', num_layers=2, img_size=64)
+OF_TIMM = dict(embed_dims=192, num_layers=2, num_heads=3, mlp_ratio=4.0)
 HALF = Images((127.5, ) * 3, (127.5, ) * 3)
 
 
@@ -44,12 +44,12 @@ def test_from_our_own_backbone(tmp_path, whole):
     torch.save(content, tmp_path / 'vit.pth')
     model = vittm(tmp_path / 'vit.pth', arch=OF_TIMM)
     model.init_weights()
-    assert torch.equal(model.encoder.blocks[2].encoder.attn.qkv.weight, state['vit.blocks.2.attn.qkv.weight'])
+    assert torch.equal(model.encoder.blocks[1].encoder.attn.qkv.weight, state['vit.blocks.1.attn.qkv.weight'])
     said = finish(model, [images()], HALF)
     assert ('mean 1, 2, 3 and std 4, 5, 6, is folded' if whole else 'not known: taken as here') in said[0]
     control = our_vit(patch_size=32, init_cfg=dict(type='WarmStart', checkpoint=str(tmp_path / 'vit.pth')))
     control.init_weights()
-    assert torch.equal(control.vit.blocks[2].attn.qkv.weight, state['vit.blocks.2.attn.qkv.weight'])
+    assert torch.equal(control.vit.blocks[1].attn.qkv.weight, state['vit.blocks.1.attn.qkv.weight'])
 
 
 def test_the_same_vit_is_the_same_vit(tmp_path):
@@ -81,11 +81,11 @@ def test_images_that_are_bgr(saved):
 
 def test_from_deit_distilled_and_without_a_class_token(tmp_path):
     """The distillation token has no place in a ViTBackbone of another kind; a class token that is missing is an error."""
-    torch.save(our_vit().state_dict() | {'vit.dist_token': torch.ones(1, 1, 64), 'vit.pos_embed': torch.ones(1, 18, 64)},
-               tmp_path / 'deit.pth')
+    torch.save(our_vit().state_dict() | {'vit.dist_token': torch.ones(1, 1, 192),
+                                         'vit.pos_embed': torch.ones(1, 18, 192)}, tmp_path / 'deit.pth')
     control = our_vit(init_cfg=dict(type='WarmStart', checkpoint=str(tmp_path / 'deit.pth')))
     report = control.warm_start(str(tmp_path / 'deit.pth'))
-    assert report.dropped['dist_token, which this model has not'] == [1, 64]
+    assert report.dropped['dist_token, which this model has not'] == [1, 192]
     assert control.vit.pos_embed[:, 1:].eq(1).all() and control.vit.pos_embed[:, 0].eq(0).all()
     state = our_vit().state_dict()
     del state['vit.cls_token']
@@ -96,7 +96,7 @@ def test_from_deit_distilled_and_without_a_class_token(tmp_path):
 
 
 @pytest.mark.parametrize(('family', 'said'), [
-    ('vit', 'has width 64 and 2 layers, this model width 64 and 6 layers'), ('eva02_small', 'rotary|2 layers')])
+    ('vit', 'has width 64 and 2 layers, this model width 192 and 2 layers'), ('eva02_small', 'width 64')])
 def test_a_vit_that_does_not_fit_the_control(tmp_path, family, said):
     torch.save(random_vit(family).state_dict(), tmp_path / 'vit.pth')
     with pytest.raises(CheckpointError, match=said):
