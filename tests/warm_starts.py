@@ -1,18 +1,18 @@
-"""What the tests of warm starts build: small ViTs of every family, as timm has them, and models that begin from them."""
+"""What the tests of warm starts build: small ViTs of every family, as timm has them, and what begins from them."""
 from functools import partial
 
 import torch
-from timm.layers import QuickGELU, SwiGLUPacked
+from timm.layers import SwiGLUPacked
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.eva import Eva
 from timm.models.vision_transformer import VisionTransformer
-from timm.models.deit import VisionTransformerDistilled
 from torch import nn
 
 from mmseg_vittm.vittm import ViTTMEncoder
 from mmseg_vittm.weights.report import LoadReport
-from mmseg_vittm.weights.warm_start.teacher import Teacher
 from mmseg_vittm.weights.warm_start.fit import warm_start_encoder
 from mmseg_vittm.weights.warm_start.source import ViTWeights, source_of
+from mmseg_vittm.weights.warm_start.teacher import Teacher
 
 WIDTH, LAYERS, HEADS = 64, 2, 4
 ARCH = dict(embed_dims=WIDTH, num_layers=LAYERS, num_heads=HEADS, mlp_ratio=4.0)

@@ -27,8 +27,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pretrained', metavar='FILE',
                         help="backbone weights: the authors', timm's (for ViTBackbone) or ours, .pth or .safetensors")
     parser.add_argument('--warm-start', metavar='FILE_OR_NAME',
-                        help="begin the backbone from a ViT of any patch size: a file of its weights, or a name of timm's, "
-                        'which is downloaded')
+                        help='begin the backbone from a ViT of any patch size: a file of its weights, or a name of '
+                        "timm's, which is downloaded")
     parser.add_argument('--work-dir', metavar='DIR',
                         help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG), of one training '
                         'at a time; checkpoints of an earlier run there are moved to a subfolder when this one saves '

@@ -3,8 +3,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from ..errors import InputError
 from ..stack import WEIGHT_INITIALIZERS, BaseModule, MMLogger
-from ..vittm.encoder import check_choice
 from ..weights.report import LoadReport
 from ..weights.warm_start.pending import CALIBRATIONS, Pending, put_off
 from ..weights.warm_start.source import Images, ViTWeights
@@ -66,15 +66,14 @@ class PretrainedBackbone(BaseModule):
         What needs images is left for `StrictRunner`, which does it before the first iteration.
 
         Raises:
-            InputError: There is no such file or name of timm's, or it cannot be downloaded.
+            InputError: There is no such file or name of timm's, or it cannot be downloaded; or an argument is wrong.
             CheckpointError: It cannot be read, or is of another width, depth or kind than this model.
         """
-        check_choice('calibration', calibration, tuple(CALIBRATIONS))
-        if (mean is None) != (std is None):
-            raise ValueError('WarmStart: give mean and std together, or neither')
+        if calibration not in CALIBRATIONS:
+            raise InputError(f'WarmStart: calibration must be one of {sorted(CALIBRATIONS)}, got {calibration!r}')
+        images = None if mean is None and std is None else Images.checked(mean, std)
         source, report = read_any_source(checkpoint)
-        if mean is not None:
-            source.images = Images(tuple(map(float, mean)), tuple(map(float, std)))
+        source.images = images or source.images
         put_off(self, self.take_vit(source, report, calibration))
         return report
 
@@ -132,9 +131,9 @@ class WarmStart:
     """`init_cfg=dict(type='WarmStart', ...)` of our backbones: begins from a ViT, of any patch size and grid.
 
     Args:
-        checkpoint: A file of a ViT's weights, `.pth` or `.safetensors`: timm's of a ViT, DeiT, DeiT-III, DINOv2, DINOv3,
-            EVA-02, SigLIP or CLIP, Meta's and open_clip's, or ours of a `ViTBackbone`; or a name of timm's, which it
-            downloads.
+        checkpoint: A file of a ViT's weights, `.pth` or `.safetensors`: timm's of a ViT, DeiT, DeiT-III, DINOv2,
+            DINOv3, EVA-02, SigLIP or CLIP, Meta's and open_clip's, or ours of a `ViTBackbone`; or a name of timm's,
+            which it downloads.
         mean: Mean of the images that the ViT was trained with, RGB from 0 to 255; None for its family's.
         std: Their standard deviation, likewise.
         calibration: How read and write norms are set from images before the first iteration: `'anchored'`,
@@ -149,8 +148,8 @@ class WarmStart:
         """Begins a backbone of ours; mmengine calls it for other modules alone.
 
         Raises:
-            ValueError: The module is none of ours.
+            InputError: The module is none of ours.
         """
         if not isinstance(module, PretrainedBackbone):
-            raise ValueError(f"init_cfg type='WarmStart' is for ViTTM and ViTBackbone, got a {type(module).__name__}")
+            raise InputError(f"init_cfg type='WarmStart' is for ViTTM and ViTBackbone, got a {type(module).__name__}")
         module.warm_start(**self.arguments)

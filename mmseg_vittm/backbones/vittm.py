@@ -11,10 +11,10 @@ from ..vittm.encoder import check_choice
 from ..vittm.streams import tokens_to_map
 from ..weights.families import AUTHORS, OUR_VITTM, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
-from ..weights.warm_start.teacher import Teacher
 from ..weights.warm_start.fit import source_grid, warm_start_encoder
 from ..weights.warm_start.pending import Pending
 from ..weights.warm_start.source import ViTWeights
+from ..weights.warm_start.teacher import Teacher
 from .base import PretrainedBackbone, resolve_indices
 
 OUT_TOKENS = ('process', 'memory', 'concat')

@@ -8,6 +8,7 @@ from .heads import HEADS
 from .vit_block import ViTOptions, vit_block
 
 StreamNorm = partial(nn.LayerNorm, eps=1e-6)
+PLAIN = ViTOptions()
 
 
 class MemoryMlp(nn.Module):
@@ -51,7 +52,7 @@ class ViTTMBlock(nn.Module):
 
     def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: float, read_write_head: str, latent_dims: int,
                  num_tokens: tuple[int, int], memory_mlp_ratio: float | None = None, drop_path: float = 0.0,
-                 write: bool = True, options: ViTOptions = ViTOptions()):
+                 write: bool = True, options: ViTOptions = PLAIN):
         super().__init__()
         head = partial(HEADS[read_write_head], embed_dims, num_heads, latent_dims)
         self.read_norm = StreamNorm(embed_dims)

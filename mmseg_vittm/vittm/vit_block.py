@@ -98,9 +98,8 @@ def rotary_embedding(rope: str | dict, head_dims: int) -> nn.Module:
     kind, ref_grid = settings.pop('type'), settings.pop('ref_grid', None)
     if head_dims % 4:
         raise ValueError(f'rope needs embed_dims / num_heads to be a multiple of 4, got {head_dims}')
-    name = 'RotaryEmbeddingDinoV3' if kind == 'dinov3' else 'RotaryEmbeddingCat'
-    if not hasattr(timm.layers, name):
-        raise ValueError(f'rope={rope!r} needs timm 1.0.20 or newer, which has {name}; this is {timm.__version__}')
+    if not hasattr(timm.layers, 'RotaryEmbeddingDinoV3'):
+        raise ValueError(f'rope={rope!r} needs timm 1.0.20 or newer; this is {timm.__version__}')
     if kind == 'dinov3':
         return timm.layers.RotaryEmbeddingDinoV3(head_dims, **settings)
     return timm.layers.RotaryEmbeddingCat(head_dims, in_pixels=False, ref_feat_shape=list(ref_grid), **settings)

@@ -53,7 +53,7 @@ def test_from_our_own_backbone(tmp_path, whole):
 
 
 def test_the_same_vit_is_the_same_vit(tmp_path):
-    """Nothing resampled: the control computes what the ViT did, to the last bit; and as well on other normalisations."""
+    """Nothing resampled: the control computes what the ViT did, bit for bit; as well on other normalisations."""
     vit = our_vit()
     torch.save(vit.state_dict(), tmp_path / 'vit.pth')
     torch.manual_seed(1)
@@ -80,7 +80,7 @@ def test_images_that_are_bgr(saved):
 
 
 def test_from_deit_distilled_and_without_a_class_token(tmp_path):
-    """The distillation token has no place in a ViTBackbone of another kind; a class token that is missing is an error."""
+    """A distillation token has no place in a ViTBackbone of another kind; a missing class token is an error."""
     torch.save(our_vit().state_dict() | {'vit.dist_token': torch.ones(1, 1, 192),
                                          'vit.pos_embed': torch.ones(1, 18, 192)}, tmp_path / 'deit.pth')
     control = our_vit(init_cfg=dict(type='WarmStart', checkpoint=str(tmp_path / 'deit.pth')))
@@ -123,6 +123,7 @@ def test_without_calibration(saved):
 
 @pytest.mark.parametrize(('more', 'said'), [
     (dict(calibration='best'), "calibration must be one of .*, got 'best'"), (dict(mean=(1, 2, 3)), 'together'),
+    (dict(mean=(1, 2, 3), std=(0, 1, 1)), 'together'), (dict(mean='abc', std=3), 'together'),
     (dict(prefix='a.'), "init_cfg must be dict.type='WarmStart', checkpoint=FILE")])
 def test_wrong_settings(saved, more, said):
     model = ViTTM(arch=ARCH, img_size=64, init_cfg=dict(type='WarmStart', checkpoint=str(saved), **more))

@@ -21,7 +21,7 @@ def test_a_vit(command, tmp_path, monkeypatch, log_lines):
     """Its class and the numbers of what was taken, resampled, left and calibrated are logged."""
     run_inside(monkeypatch, *command, '--warm-start', saved(tmp_path / 'vit.pth', embed_dim=48, num_heads=3))
     said = '\n'.join(line for level, line in log_lines if 'warm start' in line and level == 'INFO')
-    for words in ("took 32 tensors", "(timm's ViT)", 'resampled patches 16x16 -> 8x8 (process), positions 4x4 -> 8x8',
+    for words in ('took 32 tensors', "(timm's ViT)", 'resampled patches 16x16 -> 8x8 (process), positions 4x4 -> 8x8',
                   'dropped 2 tensors (0.00 M, classification only), 1 tensors (0.00 M, cls_token',
                   'started 6 tensors', "the process stream's cosine", '3 norms (6 tensors) calibrated, anchored'):
         assert words in said, (words, said)

@@ -1,4 +1,4 @@
-"""A ViT's weights in a ViTTM: the encoder's blocks, both streams' embeddings, and reading and writing that add nothing."""
+"""A ViT's weights in a ViTTM: the blocks, both streams' embeddings, and reading and writing that add nothing."""
 from pathlib import Path
 
 import torch

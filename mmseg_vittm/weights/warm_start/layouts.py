@@ -52,7 +52,7 @@ LAYOUTS = (
     CLIP,
     WeightFamily("timm's NaFlexViT", r'embeds\.proj\.weight', _NAMES),
     WeightFamily("Meta's DINOv3", 'storage_tokens', _NAMES),
-    WeightFamily("EVA-style ViT", r'blocks\.\d+\.attn\.(?:q_bias|q_proj\.weight)', _NAMES),
+    WeightFamily('EVA-style ViT', r'blocks\.\d+\.attn\.(?:q_bias|q_proj\.weight)', _NAMES),
     WeightFamily("Meta's DINOv2", r'register_tokens|mask_token|blocks\.\d+\.mlp\.w12\.weight', _NAMES),
     WeightFamily("timm's ViT", r'patch_embed\.proj\.weight', _NAMES))
 

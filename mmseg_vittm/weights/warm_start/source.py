@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...errors import CheckpointError, shown
+from ...errors import CheckpointError, InputError, shown
 from ..files import read_weights_file
 from ..finite import check_finite
 from ..report import LoadReport
@@ -28,6 +28,23 @@ class Images(NamedTuple):
     """How images were normalised for a ViT: RGB, in the units of pixels (0 to 255)."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @classmethod
+    def checked(cls, mean: Sequence[float] | None, std: Sequence[float] | None) -> 'Images':
+        """Returns what a config gives.
+
+        Raises:
+            InputError: They are not both as many numbers, the second positive.
+        """
+        try:
+            images = cls(tuple(map(float, mean)), tuple(map(float, std)))
+        except (TypeError, ValueError):
+            images = cls((), ())
+        if not 0 < len(images.mean) == len(images.std) or not all(
+                map(math.isfinite, (*images.mean, *images.std))) or min(images.std) <= 0:
+            raise InputError('WarmStart: mean and std must be given together, a number per channel each, from 0 to 255, '
+                             f'got mean={mean!r} and std={std!r}')
+        return images
 
 
 @dataclass
@@ -250,7 +267,6 @@ def _settings_images(content: Any) -> Images | None:
     try:
         settings = json.loads(text)
         given = (settings.get('model') or {}).get('data_preprocessor') or settings.get('data_preprocessor')
-        images = Images(*(tuple(map(float, given[name])) for name in ('mean', 'std')))
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        return Images.checked(given['mean'], given['std'])
+    except (AttributeError, InputError, KeyError, RecursionError, TypeError, ValueError):
         return None
-    return images if len(images.mean) == len(images.std) and all(0 < one < float('inf') for one in images.std) else None

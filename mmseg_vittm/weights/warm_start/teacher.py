@@ -58,5 +58,6 @@ class Teacher:
 
 
 def layer_norm(tokens: Tensor, norm: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    """Returns normalised tokens (..., C), with a weight and a bias (C,) or without."""
     weight, bias = (None, None) if norm is None else (one.to(tokens) for one in norm)
     return F.layer_norm(tokens, tokens.shape[-1:], weight, bias, 1e-6)

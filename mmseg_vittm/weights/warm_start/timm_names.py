@@ -73,7 +73,7 @@ def read_any_source(checkpoint: str) -> tuple[ViTWeights, LoadReport]:
     blocks = getattr(model, 'blocks', None)
     if not isinstance(blocks, (nn.Sequential, nn.ModuleList)) or not all(type(one) in (Block, EvaBlock)
                                                                          for one in blocks):
-        raise CheckpointError(f'{checkpoint}: timm\'s {type(model).__name__} of this name has no plain ViT blocks, '
+        raise CheckpointError(f"{checkpoint}: timm's {type(model).__name__} of this name has no plain ViT blocks, "
                               'which a warm start needs; give the name of a plain ViT')
     report = LoadReport(checkpoint)
     source = source_of(model.state_dict(), report)

@@ -30,7 +30,7 @@ def warm_start_vit(vit: VisionTransformer, source: ViTWeights, report: LoadRepor
                               f'{ours[1]} layers; a warm start needs both equal: give another ViT, or another '
                               'model_name')
     if source.rope:
-        raise CheckpointError(f'{what} has rotary positions, which ViTBackbone has not; begin a ViTTM with rope from it')
+        raise CheckpointError(f'{what} has rotary positions, which ViTBackbone has not; begin a ViTTM with rope')
     heads = vit.blocks[0].attn.num_heads
     if source.num_heads not in (None, heads):
         raise CheckpointError(f'{what} has {source.num_heads} attention heads, this model {heads}; give another '

@@ -1,4 +1,4 @@
-"""Every family of ViTs with random weights: what an encoder takes of it computes the features that timm's model does."""
+"""Every family of ViTs with random weights: what an encoder takes of it computes what timm's model does."""
 import re
 
 import pytest
@@ -101,8 +101,9 @@ def test_dinov3_by_the_names_of_meta(family):
     """The keys' bias of its files is masked out by another tensor of theirs."""
     vit, state = random_vit(family), {'rope_embed.periods': torch.ones(4), 'mask_token': torch.ones(1, WIDTH)}
     for name, tensor in vit.state_dict().items():
-        for theirs, ours in ((r'reg_token', 'storage_tokens'), (r'gamma_(\d)', r'ls\1.gamma'), (r'mlp\.fc1_g', 'mlp.w1'),
-                             (r'mlp\.fc1_x', 'mlp.w2'), (r'mlp\.fc2', 'mlp.w3' if family == 'dinov3_plus' else 'mlp.fc2')):
+        for theirs, ours in ((r'reg_token', 'storage_tokens'), (r'gamma_(\d)', r'ls\1.gamma'),
+                             (r'mlp\.fc1_g', 'mlp.w1'), (r'mlp\.fc1_x', 'mlp.w2'),
+                             (r'mlp\.fc2', 'mlp.w3' if family == 'dinov3_plus' else 'mlp.fc2')):
             name = re.sub(theirs, ours, name)
         if 'v_bias' in name:
             query = vit.state_dict()[name.replace('v_bias', 'q_bias')]
