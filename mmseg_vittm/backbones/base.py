@@ -120,7 +120,8 @@ class PretrainedBackbone(BaseModule):
         if not {'checkpoint'} <= set(given) <= keys:
             wish = "dict(type='Pretrained', checkpoint=PATH)" if kind == 'Pretrained' else WARM_START
             raise ValueError(f'init_cfg must be {wish}, got the keys {sorted(self.init_cfg)}')
-        report = self.load_pretrained(**given) if kind == 'Pretrained' else self.warm_start(**given)
+        report = self.load_pretrained(given['checkpoint']) if kind == 'Pretrained' else self.warm_start(
+            **given)
         loaded = 'loaded' if kind == 'Pretrained' else 'warm start, took'
         MMLogger.get_current_instance().info(f'{type(self).__name__}: {loaded} {report}')
         self._is_init = True

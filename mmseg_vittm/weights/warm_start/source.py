@@ -42,8 +42,8 @@ class Images(NamedTuple):
             images = cls((), ())
         if not 0 < len(images.mean) == len(images.std) or not all(
                 map(math.isfinite, (*images.mean, *images.std))) or min(images.std) <= 0:
-            raise InputError('WarmStart: mean and std must be given together, a number per channel each, from 0 to 255, '
-                             f'got mean={mean!r} and std={std!r}')
+            raise InputError('WarmStart: mean and std must be given together, a number per channel each, from 0 to '
+                             f'255, got mean={mean!r} and std={std!r}')
         return images
 
 
