@@ -1,9 +1,9 @@
 """Draws how close a warm-started process stream is to its ViT, layer by layer: python benchmarks/warm_start.py FILE ...
 
-For docs/warm_start.md, of the ViT that configs/warm_start/vit_t16_toy.py trains:
+For docs/warm_start.md, of the ViT that configs/warm_start/vit_16_toy.py trains:
 
-    python benchmarks/warm_start.py work_dirs/vit_t16_toy/iter_600.pth --calibrate data/toy_scenes_192/images/training
-        --images data/toy_scenes_192/images/validation --image-size 192 --out docs/figures --overwrite
+    python benchmarks/warm_start.py work_dirs/vit_16_toy/iter_2000.pth --calibrate data/toy_laboratory/images/training
+        --images data/toy_laboratory/images/validation --image-size 192 --out docs/figures --overwrite
 """
 import argparse
 import json
