@@ -6,7 +6,8 @@ from ..families import Rule, WeightFamily
 _NAMES = (  # of timm and of Meta, whose names do not contradict each other
     Rule(r'(?:head|head_dist|fc_norm|pre_logits)\..*', None, 'classification only'),
     Rule(r'attn_pool\..*', None, 'the pooling to one vector'),
-    Rule(r'mask_token|(?:lm_head|local_cls_norm|dino_head|ibot_head|projectors)\..*', None, 'pre-training only'),
+    Rule(r'mask_token|decoder_.*|(?:lm_head|local_cls_norm|dino_head|ibot_head|projectors)\..*', None,
+         'pre-training only'),
     Rule(r'rope_embed\.periods|blocks\.\d+\.attn\.(?:qkv\.bias_mask|rope\..*)|rope\.(?!freqs).*', None,
          'computed anew'),
     Rule(r'register_tokens|storage_tokens', 'reg_token'),
@@ -53,7 +54,7 @@ LAYOUTS = (
     WeightFamily("timm's NaFlexViT", r'embeds\.proj\.weight', _NAMES),
     WeightFamily("Meta's DINOv3", 'storage_tokens', _NAMES),
     WeightFamily('EVA-style ViT', r'blocks\.\d+\.attn\.(?:q_bias|q_proj\.weight)', _NAMES),
-    WeightFamily("Meta's DINOv2", r'register_tokens|mask_token|blocks\.\d+\.mlp\.w12\.weight', _NAMES),
+    WeightFamily("Meta's DINOv2 or MAE", r'register_tokens|mask_token|blocks\.\d+\.mlp\.w12\.weight', _NAMES),
     WeightFamily("timm's ViT", r'patch_embed\.proj\.weight', _NAMES))
 
 # Weights that are no source of a warm start: their marks, and what to do with them.

@@ -252,7 +252,7 @@ def _describe(source: ViTWeights, family: Any, theirs: Sequence[str], state: dic
         source.activation = 'quick_gelu'  # the entries of OpenAI's own files
     if clip or eva and source.positions is not None:
         source.images = Images(*OPENAI)
-    elif source.options['layer_scale'] or source.rope or 'dist_token' in source.tokens:
+    elif source.options['layer_scale'] or source.rope or 'dist_token' in source.tokens or 'Meta' in family.title:
         source.images = Images(*IMAGENET)
     else:
         source.images = Images(*HALF)

@@ -7,6 +7,8 @@ from timm.models.naflexvit import NaFlexVit, NaFlexVitCfg
 from warm_starts import ARCH, FAMILIES, HEADS, LAYERS, WIDTH, begun, encoder_for, images, random_vit
 
 from mmseg_vittm.errors import CheckpointError
+from mmseg_vittm.weights.report import LoadReport
+from mmseg_vittm.weights.warm_start.source import HALF, IMAGENET, OPENAI, source_of
 
 
 def features_of(vit) -> list[torch.Tensor]:
@@ -112,6 +114,19 @@ def test_dinov3_by_the_names_of_meta(family):
         elif 'q_bias' not in name and not name.startswith(('fc_norm', 'head')):
             state[name] = tensor
     assert_same_features(encoder_for(family), state, vit)
+
+
+def test_a_masked_autoencoder():
+    vit = random_vit('vit')
+    more = {name: torch.ones(2) for name in ('mask_token', 'decoder_embed.weight', 'decoder_pos_embed')}
+    assert_same_features(encoder_for('vit'), vit.state_dict() | more, vit)
+
+
+@pytest.mark.parametrize(('family', 'images_of'), [
+    ('vit', HALF), ('siglip', HALF), ('deit_distilled', IMAGENET), ('deit3', IMAGENET), ('dinov2', IMAGENET),
+    ('dinov3', IMAGENET), ('clip', OPENAI), ('eva02_base', OPENAI)])
+def test_how_a_family_has_its_images(family, images_of):
+    assert source_of(random_vit(family).state_dict(), LoadReport('vit.pth')).images == images_of
 
 
 def test_naflex():
