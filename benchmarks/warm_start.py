@@ -38,8 +38,8 @@ from mmseg_vittm.vittm import ViTTMEncoder
 from mmseg_vittm.weights.warm_start.calibration import calibrate
 from mmseg_vittm.weights.warm_start.closeness import Closeness, closeness, compare
 from mmseg_vittm.weights.warm_start.fit import source_grid, warm_start_encoder
+from mmseg_vittm.weights.warm_start.images import HALF
 from mmseg_vittm.weights.warm_start.pending import CALIBRATIONS
-from mmseg_vittm.weights.warm_start.source import HALF
 from mmseg_vittm.weights.warm_start.teacher import Teacher
 from mmseg_vittm.weights.warm_start.timm_names import read_any_source
 

@@ -6,8 +6,9 @@ from torch import nn
 from ..errors import InputError
 from ..stack import WEIGHT_INITIALIZERS, BaseModule, MMLogger
 from ..weights.report import LoadReport
+from ..weights.warm_start.images import Images
 from ..weights.warm_start.pending import CALIBRATIONS, Pending, put_off
-from ..weights.warm_start.source import Images, ViTWeights
+from ..weights.warm_start.source import ViTWeights
 from ..weights.warm_start.timm_names import read_any_source
 
 WARM_START = "dict(type='WarmStart', checkpoint=FILE or a name of timm's), with mean, std and calibration if need be"

@@ -8,8 +8,8 @@ from warm_starts import ARCH, images, random_vit
 from mmseg_vittm import ViTBackbone, ViTTM
 from mmseg_vittm.errors import CheckpointError, InputError
 from mmseg_vittm.weights.report import LoadReport
+from mmseg_vittm.weights.warm_start.images import Images
 from mmseg_vittm.weights.warm_start.pending import finish, pending_in
-from mmseg_vittm.weights.warm_start.source import Images
 
 TIMM = dict(model_name='vit_tiny_patch16_224', num_layers=2, img_size=64)
 OF_TIMM = dict(embed_dims=192, num_layers=2, num_heads=3, mlp_ratio=4.0)

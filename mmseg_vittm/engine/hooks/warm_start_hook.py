@@ -7,8 +7,8 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ...errors import InputError
+from ...weights.warm_start.images import Images
 from ...weights.warm_start.pending import finish, give_up, pending_in
-from ...weights.warm_start.source import Images
 from ...weights.whole_model import unwrapped
 from ..state.random_state import seeded
 

@@ -2,16 +2,14 @@
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from ...errors import InputError
 from .anchor import POWER
 from .calibration import Calibrated, calibrate
 from .closeness import closeness
-from .source import Images
+from .images import Images, differ, fold_images, shown_numbers
 from .teacher import Teacher
 
 # How the norms are calibrated: least squares with anchors, see `calibration`, or what it was compared with.
@@ -82,11 +80,11 @@ def finish(backbone: nn.Module, batches: Sequence[Tensor], images: Images, rgb: 
             theirs = Images(theirs.mean[::-1], theirs.std[::-1])
             for embedding in left.embeddings:
                 embedding.weight.copy_(embedding.weight.flip(1))
-        if _differ(theirs, images):
+        if differ(theirs, images):
             for embedding in left.embeddings:
                 fold_images(embedding, theirs, images, left.positions)
-            said.append(f'its normalisation of images, mean {_shown(theirs.mean)} and std {_shown(theirs.std)}, is '
-                        f'folded into {len(left.embeddings)} patch embeddings')
+            said.append(f'its normalisation of images, mean {shown_numbers(theirs.mean)} and std '
+                        f'{shown_numbers(theirs.std)}, is folded into {len(left.embeddings)} patch embeddings')
     if left.teacher is None:
         return said
     teacher, training = left.teacher, backbone.training
@@ -113,43 +111,3 @@ def _summary(done: Calibrated, calibration: str) -> str:
     return (f'{len(done.fits)} norms ({2 * len(done.fits)} tensors) calibrated, {calibration}, with anchors in '
             f'{len(done.biases)} biases: relative error of their tokens {before:.3f} -> {after:.3f} (median), '
             f'{worst.after:.3f} at worst ({worst.name})')
-
-
-def fold_images(embedding: nn.Conv2d, theirs: Images, ours: Images,
-                positions: tuple[nn.Parameter, int] | None = None) -> None:
-    """Has a patch embedding compute on images of one normalisation what it did on those of another.
-
-    Args:
-        embedding: The patch embedding.
-        theirs: The normalisation that it was trained with.
-        ours: That of the images it is to take.
-        positions: Where it has no bias, position embeddings (1, N, C) and their first patch, which take it.
-
-    Raises:
-        InputError: The numbers of channels differ.
-    """
-    channels = embedding.weight.shape[1]
-    if not channels == len(theirs.mean) == len(ours.mean):
-        raise InputError(f'a warm start: the ViT has images of {len(theirs.mean)} channels, the data_preprocessor of '
-                         f'{len(ours.mean)}, the model of {channels}; give them the same')
-    tensor = partial(torch.tensor, dtype=torch.float64, device=embedding.weight.device)
-    scale = tensor(ours.std) / tensor(theirs.std)
-    shift = (tensor(ours.mean) - tensor(theirs.mean)) / tensor(theirs.std)
-    kernel = embedding.weight.double()
-    constant = torch.einsum('cihw,i->c', kernel, shift)
-    embedding.weight.copy_(kernel * scale[:, None, None])
-    if embedding.bias is not None:
-        embedding.bias.add_(constant)
-    else:
-        positions[0][:, positions[1]:].add_(constant)
-
-
-def _differ(one: Images, other: Images) -> bool:
-    if len(one.mean) != len(other.mean):
-        return True
-    pairs = zip((*one.mean, *one.std), (*other.mean, *other.std), strict=True)
-    return any(abs(left - right) > 1e-3 for left, right in pairs)
-
-
-def _shown(values: Sequence[float]) -> str:
-    return ', '.join(f'{value:.5g}' for value in values)

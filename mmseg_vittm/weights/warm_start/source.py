@@ -1,52 +1,23 @@
 """`ViTWeights`: a ViT of any family in one form, out of a file or timm."""
-import json
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...errors import CheckpointError, InputError, shown
+from ...errors import CheckpointError, shown
 from ..files import read_weights_file
 from ..finite import check_finite
 from ..report import LoadReport
 from ..state_dicts import unwrap
+from .images import HALF, IMAGENET, OPENAI, Images, settings_images
 from .layouts import CANONICAL, CLIP, LAYOUTS, NO_SOURCE, REFUSED, WITHIN
 
 PREFIX = ('cls_token', 'dist_token', 'reg_token')  # in their order before the patches
-HALF = ((127.5, ) * 3, (127.5, ) * 3)
-IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-OPENAI = ((122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305))
-SETTINGS_LIMIT = 2**18  # characters of the settings in a checkpoint of ours that are read
-
-
-class Images(NamedTuple):
-    """How images were normalised for a ViT: RGB, in the units of pixels (0 to 255)."""
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @classmethod
-    def checked(cls, mean: Sequence[float] | None, std: Sequence[float] | None) -> 'Images':
-        """Returns what a config gives.
-
-        Raises:
-            InputError: They are not both as many numbers, the second positive.
-        """
-        try:
-            images = cls(tuple(map(float, mean)), tuple(map(float, std)))
-        except (TypeError, ValueError):
-            images = cls((), ())
-        if not 0 < len(images.mean) == len(images.std) or not all(
-                map(math.isfinite, (*images.mean, *images.std))) or min(images.std) <= 0:
-            raise InputError('WarmStart: mean and std must be given together, a number per channel each, from 0 to '
-                             f'255, got mean={mean!r} and std={std!r}')
-        return images
-
-
 @dataclass
 class ViTWeights:
     """A ViT's weights in timm's names, and what is known about it.
@@ -140,7 +111,7 @@ def read_source(path: str | Path) -> tuple[ViTWeights, LoadReport]:
     report = LoadReport(Path(path))
     source = source_of(state, report)
     report.source = f'{source.title}, wrapped as {wrappers}' if wrappers else source.title
-    trained = _settings_images(content)
+    trained = settings_images(content)
     if 'our ViTBackbone' in source.title:
         source.images, source.rgb = trained, None
     return source, report
@@ -256,17 +227,3 @@ def _describe(source: ViTWeights, family: Any, theirs: Sequence[str], state: dic
         source.images = Images(*IMAGENET)
     else:
         source.images = Images(*HALF)
-
-
-def _settings_images(content: Any) -> Images | None:
-    """Returns how images were normalised in a training of ours, as its checkpoint says in plain text."""
-    meta = content.get('meta') if isinstance(content, dict) else None
-    text = meta.get('settings') if isinstance(meta, dict) else None
-    if not isinstance(text, str) or len(text) > SETTINGS_LIMIT:
-        return None
-    try:
-        settings = json.loads(text)
-        given = (settings.get('model') or {}).get('data_preprocessor') or settings.get('data_preprocessor')
-        return Images.checked(given['mean'], given['std'])
-    except (AttributeError, InputError, KeyError, RecursionError, TypeError, ValueError):
-        return None

@@ -13,7 +13,8 @@ from torch import nn
 from ...errors import CheckpointError, InputError, one_line, shown
 from ...vittm.vit_block import ACTIVATIONS
 from ..report import LoadReport
-from .source import Images, ViTWeights, read_source, source_of
+from .images import Images
+from .source import ViTWeights, read_source, source_of
 
 ENDINGS = ('.pth', '.pt', '.bin', '.safetensors', '.ckpt', '.npz', '.tar')
 

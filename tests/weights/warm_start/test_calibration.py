@@ -5,8 +5,7 @@ from warm_starts import begun, encoder_for, images, random_vit
 
 from mmseg_vittm.weights.warm_start.calibration import METHODS, calibrate
 from mmseg_vittm.weights.warm_start.closeness import closeness, compare
-from mmseg_vittm.weights.warm_start.pending import fold_images
-from mmseg_vittm.weights.warm_start.source import IMAGENET, Images
+from mmseg_vittm.weights.warm_start.images import IMAGENET, Images, fold_images
 
 BATCHES = [images(4), images(6).flip(3)]
 

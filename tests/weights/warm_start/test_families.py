@@ -8,7 +8,8 @@ from warm_starts import ARCH, FAMILIES, HEADS, LAYERS, WIDTH, begun, encoder_for
 
 from mmseg_vittm.errors import CheckpointError
 from mmseg_vittm.weights.report import LoadReport
-from mmseg_vittm.weights.warm_start.source import HALF, IMAGENET, OPENAI, source_of
+from mmseg_vittm.weights.warm_start.images import HALF, IMAGENET, OPENAI
+from mmseg_vittm.weights.warm_start.source import source_of
 
 
 def features_of(vit) -> list[torch.Tensor]:

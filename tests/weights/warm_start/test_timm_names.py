@@ -6,7 +6,7 @@ from warm_starts import ARCH, FAMILIES, encoder_for, random_vit
 
 from mmseg_vittm.errors import CheckpointError, InputError
 from mmseg_vittm.weights.warm_start.fit import warm_start_encoder
-from mmseg_vittm.weights.warm_start.source import IMAGENET
+from mmseg_vittm.weights.warm_start.images import IMAGENET
 from mmseg_vittm.weights.warm_start.timm_names import check_source, read_any_source, rope_of
 
 NAME = 'vit_small_patch16_224.augreg_in21k'
