@@ -28,10 +28,10 @@ LONG_BY_RIGHT = {'images', 'warmup', 'repeat'}  # a great number is a long run, 
 
 # What a value stands for, by the destination or the metavar of its option; other options by their type.
 KINDS = {'config': 'config', 'configs': 'config', 'checkpoint': 'weights', 'source': 'weights', 'pretrained': 'weights',
-         'input': 'media', 'files': 'results', 'data_root': 'data', 'out': 'out', 'show_dir': 'out', 'work_dir': 'work',
-         'json': 'file', 'output': 'file', 'target': 'target', 'device': 'device', 'cfg_options': 'setting',
-         'opacity': 'fraction', 'miou': 'miou', 'segmentor': 'segmentor', 'title': 'text', 'CONFIG': 'config',
-         'CHECKPOINT': 'weights', 'DIR': 'out', 'FILE': 'file', 'N': 'number',
+         'warm_start': 'weights', 'input': 'media', 'files': 'results', 'data_root': 'data', 'out': 'out',
+         'show_dir': 'out', 'work_dir': 'work', 'json': 'file', 'output': 'file', 'target': 'target',
+         'device': 'device', 'cfg_options': 'setting', 'opacity': 'fraction', 'miou': 'miou', 'segmentor': 'segmentor',
+         'title': 'text', 'CONFIG': 'config', 'CHECKPOINT': 'weights', 'DIR': 'out', 'FILE': 'file', 'N': 'number',
          'int': 'number', 'positive': 'number', 'float': 'fraction'}
 NOT_BESIDE = {'image_size': {'data_root'}, 'throughput': {'data_root', 'image_size'}, 'batch_size': {'config'},
               'device': {'config'}}
