@@ -109,7 +109,7 @@ def imported(path) -> set[str]:
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'mmseg_vittm' / 'vittm').glob('*.py')), ids=lambda path: path.name)
 def test_the_method_imports_torch_and_timm_alone(path):
-    standard = {'math', 'collections', 'contextlib', 'functools', 'logging', 're', 'typing'}
+    standard = {'math', 'collections', 'contextlib', 'dataclasses', 'functools', 'logging', 're', 'typing'}
     assert imported(path) <= {'torch', 'timm', '.'} | standard
 
 
