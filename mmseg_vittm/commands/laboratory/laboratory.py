@@ -1,4 +1,5 @@
 """A plan with its work dir: the config of every run, and what is there of it."""
+import copy
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ class Laboratory:
 
     def settings(self, run: Run) -> dict[str, Any]:
         """Returns the settings that a run is trained with, as its checkpoints say them."""
-        cfg = self.config(run.data, run.row).copy()
+        cfg = copy.deepcopy(self.config(run.data, run.row))
         change_settings(cfg, {'randomness.seed': run.seed})
         if self.plan.amp:
             use_amp(cfg)

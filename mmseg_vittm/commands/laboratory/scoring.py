@@ -1,6 +1,8 @@
 """The scores of finished runs, each computed once and kept beside its checkpoint."""
+import copy
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,7 +48,7 @@ def in_windows(cfg: Config) -> Config:
     crop = cfg.model.get('data_preprocessor', {}).get('size') or cfg.get('crop_size')
     if not crop:
         raise InputError(f'{cfg.filename}: scores: windows need crop_size, or the size of model.data_preprocessor')
-    cfg = cfg.copy()
+    cfg = copy.deepcopy(cfg)
     cfg.model.test_cfg = dict(mode='slide', crop_size=tuple(crop), stride=tuple(max(1, round(side * 2 / 3))
                                                                                 for side in crop))
     return cfg
@@ -123,10 +125,12 @@ def score(cfg: Config, loader: ConfigDict, checkpoint: str) -> dict[str, Any]:
         InputError: The data cannot be read.
     """
     device = resolve_device(None)
-    model = optimize_if_possible(load_model(cfg, checkpoint, str(device)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='.*avg_non_ignore.*')  # about a loss that is not computed here
+        model = optimize_if_possible(load_model(cfg, checkpoint, str(device)))
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
         dataset = DATASETS.build(checked(loader.dataset) | dict(test_mode=True))
-        metric = IoUMetric(iou_metrics=['mIoU'])
+        metric = IoUMetric(iou_metrics=['mIoU'], prefix='score')
     metric.dataset_meta = dataset.metainfo
     for number in range(len(dataset)):
         item = dataset[number]
