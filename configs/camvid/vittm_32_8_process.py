@@ -1,0 +1,3 @@
+# ViTTM(32/8), only the process tokens in the map.
+_base_ = './vittm_32_8.py'
+model = dict(backbone=dict(out_tokens='process'), decode_head=dict(in_channels=192, channels=192))

@@ -1,0 +1,21 @@
+"""`CamVid`: labelled street scenes of a driving car, 480 x 360 pixels, 11 classes."""
+from mmseg.datasets import BaseSegDataset
+
+from ..stack import DATASETS
+
+
+@DATASETS.register_module()
+class CamVid(BaseSegDataset):
+    """The Cambridge-driving Labeled Video Database in the usual split of 11 classes.
+
+    Files are `images/SPLIT/NAME.jpg` and `annotations/SPLIT/NAME.png`, whose pixels are class indices or 255 for void;
+    an `ann_file` lists names, one a line. Source: Brostow, Fauqueur and Cipolla, "Semantic Object Classes in Video",
+    Pattern Recognition Letters 2009; the classes are those of SegNet's tutorial.
+
+    Arguments are `BaseSegDataset`'s.
+    """
+    METAINFO = dict(
+        classes=('sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign symbol', 'fence', 'car', 'pedestrian',
+                 'bicyclist'),
+        palette=[[128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [60, 40, 222], [128, 128, 0],
+                 [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192]])
