@@ -120,8 +120,14 @@ class Laboratory:
         """Returns the settings that a run is trained with, as its checkpoints say them."""
         cfg = copy.deepcopy(self.config(run.data, run.row))
         change_settings(cfg, {'randomness.seed': run.seed})
+        row = self.plan.rows[run.row]
         if self.plan.amp:
             use_amp(cfg)
+        if row.warm_start:
+            cfg.model.backbone.init_cfg = dict(type='WarmStart', checkpoint=self.source(row.warm_start, run))
+        if row.teacher:
+            cfg.merge_from_dict({'distillation.teacher': dict(zip(('config', 'checkpoint'), self.teacher(run),
+                                                                  strict=True))})
         return settings_of(cfg)
 
     def is_done(self, run: Run) -> bool:

@@ -39,8 +39,13 @@ def _images(loader: ConfigDict) -> Any:
     return {key: value for key, value in plain(loader.dataset).items() if key != 'pipeline'}
 
 
-def in_windows(cfg: Config) -> Config:
+def in_windows(cfg: Config, image_size: tuple[int, int]) -> Config | None:
     """Returns a config whose model is tested by sliding windows: the crop of training, by steps of two thirds of it.
+
+    Args:
+        cfg: The config.
+        image_size: Height and width of the images; where they fit into the crop, there is nothing to slide, and None is
+            returned.
 
     Raises:
         InputError: The config has no crop.
@@ -48,16 +53,20 @@ def in_windows(cfg: Config) -> Config:
     crop = cfg.model.get('data_preprocessor', {}).get('size') or cfg.get('crop_size')
     if not crop:
         raise InputError(f'{cfg.filename}: scores: windows need crop_size, or the size of model.data_preprocessor')
+    if all(side <= own for side, own in zip(image_size, crop, strict=True)):
+        return None
     cfg = copy.deepcopy(cfg)
-    cfg.model.test_cfg = dict(mode='slide', crop_size=tuple(crop), stride=tuple(max(1, round(side * 2 / 3))
-                                                                                for side in crop))
+    stride = tuple(max(1, round(side * 2 / 3)) for side in crop)
+    cfg.model.test_cfg = dict(mode='slide', crop_size=tuple(crop), stride=stride)
     return cfg
 
 
 def ways(laboratory: Laboratory, data: str, row: str) -> dict[str, Config]:
     """Returns the configs by which a row's models predict: as they are, and in windows where the row asks for it."""
-    cfg = laboratory.config(data, row)
-    return {'': cfg} | ({WINDOWS: in_windows(cfg)} if WINDOWS in laboratory.plan.rows[row].scores else {})
+    cfg, found = laboratory.config(data, row), {}
+    if WINDOWS in laboratory.plan.rows[row].scores:
+        found[WINDOWS] = in_windows(cfg, laboratory.plan.data[data].image_size)
+    return {'': cfg} | {way: own for way, own in found.items() if own is not None}
 
 
 def score_run(laboratory: Laboratory, run: Run) -> dict[str, dict]:

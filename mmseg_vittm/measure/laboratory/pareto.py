@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ...visualization import style
 from ...visualization.style import BLUE, GREEN, GREY, ORANGE, PINK, RED
@@ -16,6 +16,8 @@ from .margins import front
 HEIGHT = 4.6  # inches
 LOOKS = {'ViT': (BLUE, 's'), 'ViTTM': (RED, 'o')}
 OTHERS = ((GREEN, '^'), (PINK, 'D'), (ORANGE, 'v'))  # of further families, in turn
+SUBS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0])  # numbers on the axis of speed, of every decade
+NARROW = 2.5  # of a range of speeds, whose numbers stand as on a linear axis
 FRONT = 'front'  # what the line is called that names may cross
 
 
@@ -91,9 +93,10 @@ def _speed_axis(axes: Axes, speeds: Sequence[float]) -> None:
     """Gives the axis room for names at both ends, and plain numbers."""
     room = (max(speeds) / min(speeds)) ** 0.15 * 1.12
     axes.set_xlim(min(speeds) / room, max(speeds) * room)
-    axes.xaxis.set_major_locator(LogLocator(subs=np.array([1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0])))
+    few = max(speeds) < NARROW * min(speeds)
+    axes.xaxis.set_major_locator(MaxNLocator(6) if few else LogLocator(subs=SUBS))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend(looks: dict[str, tuple[str, str]], has_front: bool) -> list[Line2D]:
