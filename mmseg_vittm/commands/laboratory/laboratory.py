@@ -44,7 +44,7 @@ class Laboratory:
         self._looked_at: dict[tuple, str] = {}  # checkpoints of the right settings, by what tells files apart
 
     def config(self, data: str, row: str) -> Config:
-        """Returns the config of a row on a data set, with the settings that the plan gives both; it is not to change.
+        """Returns the config of a row on a data set, with the settings that the plan gives both; the caller's own.
 
         Raises:
             InputError: A config or a setting is wrong, or it is not trained by iterations.
@@ -62,7 +62,7 @@ class Laboratory:
             if type(cfg.train_cfg.get('max_iters')) is not int:
                 raise InputError(f'{cfg.filename}: train_cfg has no max_iters; the laboratory trains by iterations')
             self._configs[data, row] = cfg
-        return self._configs[data, row]
+        return copy.deepcopy(self._configs[data, row])  # building a model changes it
 
     def write_config(self, run: Run) -> Path:
         """Writes the config that a run is trained with, but for its seed, and returns its path."""
@@ -118,7 +118,7 @@ class Laboratory:
 
     def settings(self, run: Run) -> dict[str, Any]:
         """Returns the settings that a run is trained with, as its checkpoints say them."""
-        cfg = copy.deepcopy(self.config(run.data, run.row))
+        cfg = self.config(run.data, run.row)
         change_settings(cfg, {'randomness.seed': run.seed})
         row = self.plan.rows[run.row]
         if self.plan.amp:

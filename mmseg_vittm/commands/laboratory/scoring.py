@@ -136,7 +136,7 @@ def score(cfg: Config, loader: ConfigDict, checkpoint: str) -> dict[str, Any]:
     device = resolve_device(None)
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message='.*avg_non_ignore.*')  # about a loss that is not computed here
-        model = optimize_if_possible(load_model(cfg, checkpoint, str(device)))
+        model = optimize_if_possible(load_model(copy.deepcopy(cfg), checkpoint, str(device)))
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg'):
         dataset = DATASETS.build(checked(loader.dataset) | dict(test_mode=True))
         metric = IoUMetric(iou_metrics=['mIoU'], prefix='score')

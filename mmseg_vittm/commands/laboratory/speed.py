@@ -1,4 +1,5 @@
 """The speed of all models of a data set, measured in one interleaved run, and what they cost."""
+import copy
 import hashlib
 import json
 import os
@@ -90,6 +91,7 @@ def measure(laboratory: Laboratory, data: str, console: Console) -> None:
 
 
 def _subject(name: str, cfg: Config, way: Settings) -> Subject:
+    cfg = copy.deepcopy(cfg)  # building the model changes it
     return Subject(build_for_measuring(name, cfg, way), Images(cfg, False, 1, way.image_size), way)
 
 

@@ -84,6 +84,7 @@ class Training:
                     for run in [run for run, process in self.under_way.items() if process.poll() is not None]:
                         self._finish(run, self.under_way.pop(run).returncode)
                         looked = 0.0
+                self._look(report)
             finally:
                 self._end()
 
@@ -149,9 +150,10 @@ class Training:
     def _look(self, report: Reporter) -> None:
         for run in self.under_way:
             self._done[run] = max(self._done[run], newest_step(self.laboratory.folder(run)))
+        what = 'waiting for other trainings' if self.waiting else 'trained'
         if self._total:
             report(min(sum(self._done.values()), self._total), self._total,
-                   ', '.join(map(str, self.under_way)) or 'waiting for other trainings')
+                   ', '.join(map(str, self.under_way)) or what)
 
     def _stop(self, signals: StopSignals) -> None:
         self._end()
