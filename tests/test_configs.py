@@ -8,7 +8,8 @@ from tiny_models import ROOT
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.commands.configs.reading import datasets_of
 
-CONFIGS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
+CONFIGS = sorted(path.relative_to(ROOT / 'configs').as_posix()
+                 for folder in ('', 'camvid') for path in (ROOT / 'configs' / folder).glob('*.py'))
 ADE20K = [name for name in CONFIGS if name.endswith('ade20k.py')]
 
 
@@ -36,7 +37,7 @@ def test_builds_and_gives_logits(name, mmseg_scope):
     head, (height, width) = cfg.model.decode_head, cfg.crop_size
     logits = model(torch.zeros(1, 3, height, width))
     maps = model.backbone(torch.zeros(1, 3, height, width))
-    assert maps[0].shape[1] == head.in_channels and head.embed_dims == head.channels
+    assert maps[0].shape[1] == head.in_channels and head.get('embed_dims', head.in_channels) == head.channels
     assert logits.shape == (1, head.num_classes, *maps[0].shape[2:]) and logits.isfinite().all()
 
 
@@ -176,3 +177,24 @@ print(type(MODELS.build(cfg.model).backbone).__name__)
 """)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == 'ViTTM'
+
+
+LABORATORY = [name for name in CONFIGS if name.startswith('camvid/')]
+
+
+@pytest.mark.parametrize('name', LABORATORY)
+def test_the_laboratorys_models_differ_in_patches_and_maps_alone(name):
+    """The same width, depth, head, data and schedule: what is compared is how tokens are made and used."""
+    cfg, control = load(name), load('camvid/vit_32.py')
+    backbone, head = cfg.model.pop('backbone'), cfg.model.decode_head
+    control.model.pop('backbone')
+    for channels in ('in_channels', 'channels'):
+        assert head.pop(channels) == 192 * (2 if backbone.get('out_tokens') == 'concat' else 1)
+        control.model.decode_head.pop(channels)
+    assert cfg.to_dict() == control.to_dict()
+    if backbone.type == 'ViTTM':
+        assert backbone.arch == dict(embed_dims=192, num_layers=6, num_heads=3, mlp_ratio=4.0)
+    else:
+        assert (backbone.model_name, backbone.num_layers) == ('vit_tiny_patch16_224', 6)
+    sizes = [backbone[key] for key in ('patch_size', 'process_patch_size', 'memory_patch_size') if key in backbone]
+    assert '_'.join(map(str, sizes)) in name

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from timm.layers import Mlp
 from torch import Tensor, nn
 
-from .linear_attention import linear_attention, merge_heads, split_heads
+from .linear_attention import linear_attention, merge_heads, projected_linear_attention, split_heads
 
 
 class KeyValueHead(nn.Module):
@@ -39,14 +39,22 @@ class LinearAttentionHead(KeyValueHead):
         num_heads: Attention heads.
         latent_dims: Width c of queries and keys, a multiple of `num_heads`.
         num_targets: Ignored; any number of target tokens is fine.
+
+    Attributes:
+        projects_tokens: Whether every source token is projected to a value, as the paper counts, or only their sums:
+            the same update by less work.
     """
+    projects_tokens = False
 
     def __init__(self, embed_dims: int, num_heads: int, latent_dims: int, num_targets: int):
         super().__init__(embed_dims, num_heads, latent_dims)
 
     def forward(self, target: Tensor, source: Tensor) -> Tensor:
         """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
-        return linear_attention(self.q(target), self.k(source), self.v(source), self.num_heads)
+        q, k = self.q(target), self.k(source)
+        if self.projects_tokens:
+            return linear_attention(q, k, self.v(source), self.num_heads)
+        return projected_linear_attention(q, k, source, self.v.weight, self.v.bias, self.num_heads)
 
 
 class CrossAttentionHead(KeyValueHead):
