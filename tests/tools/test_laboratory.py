@@ -137,7 +137,7 @@ def test_the_report_says_what_the_record_says(laboratory, folder, results):
     for row in results['rows']:
         line = next(line for line in table.splitlines() if line.startswith(f'| {row["name"]} |'))
         assert f'{row["seeds"]["0"]["scores"]["validation"]["mIoU"]:.2f}' in line and f'{row["params_m"]:.2f}' in line
-    assert all(f']({stem}.svg)' in table for stem in stems) and 'Missing' not in table
+    assert all(f']({stem}.svg)' in table for stem in stems) and 'Not trained' not in table
 
 
 @pytest.mark.slow
@@ -153,7 +153,7 @@ def test_a_report_is_not_replaced_unasked_and_a_new_row_is_missing(laboratory, f
     laboratory_again(monkeypatch, plan, work, folder / 'new', '--stages', 'score', 'report')
     assert times == [path.stat().st_mtime_ns for path in (checkpoint, checkpoint.with_name('scores.json'))]
     table = (folder / 'new' / 'table.md').read_text()
-    assert 'Missing: ViT/32: not trained, seed 0.' in table and 'speed not measured yet' in table
+    assert '\nNot trained, seed 0: ViT/32.\n' in table and 'speed not measured yet' in table
     assert [row['seeds'] for row in json.loads((folder / 'new' / 'results.json').read_text())['rows'][3:]] == [{}]
     content['rows'][1]['cfg_options'] = {'optim_wrapper.optimizer.lr': 0.5}
     plan.write_text(yaml.safe_dump(content))

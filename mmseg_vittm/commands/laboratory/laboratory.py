@@ -1,6 +1,7 @@
 """A plan with its work dir: the config of every run, and what is there of it."""
 import copy
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,33 @@ class Laboratory:
         found = self.plan.named(name, run)
         return name if found is None else str(self.checkpoint(found))
 
+    def sources(self, run: Run) -> dict[str, str]:
+        """Returns the SHA-256 of the checkpoints that a run begins from and is taught by, by their path."""
+        row = self.plan.rows[run.row]
+        names = [row.warm_start] * bool(row.warm_start) + list(row.teacher[-1:])
+        found = {self.source(name, run): self.plan.named(name, run) for name in names}
+        return {path: _sha256(path) if needed is None else self.identity(needed) for path, needed in found.items()
+                if needed is None or self.is_done(needed)}
+
+    def note_sources(self, run: Run) -> None:
+        """Keeps what a run that begins now begins from."""
+        if self.done_iterations(run) == 0 and (found := self.sources(run)):
+            write_whole(self._sources_file(run), json.dumps(found, indent=1) + '\n')
+
+    def _sources_file(self, run: Run) -> Path:
+        folder = self.folder(run)
+        return folder.with_name(f'{folder.name}.sources.json')
+
+    def _check_sources(self, run: Run, path: Path) -> None:
+        try:
+            noted = json.loads(self._sources_file(run).read_text(encoding='utf-8'))
+        except (FileNotFoundError, ValueError):  # nothing to begin from, or trained without the laboratory
+            return
+        for source, found in self.sources(run).items():
+            if source in noted and noted[source] != found:
+                raise InputError(f'{path}: {source}, from which {run} began, has changed since; to train it afresh, '
+                                 f'move {path.parent} away')
+
     def words(self, run: Run) -> list[str]:
         """Returns the arguments of `tools/train.py` for a run."""
         row = self.plan.rows[run.row]
@@ -144,7 +172,8 @@ class Laboratory:
                 except CheckpointError:  # the run goes on from an earlier one
                     continue
                 self._check_settings(run, path, read_settings(checkpoint))
-                self._looked_at[found] = hashlib.sha256(path.read_bytes()).hexdigest()
+                self._check_sources(run, path)
+                self._looked_at[found] = _sha256(path)
             return path == self.checkpoint(run)
         return False
 
@@ -159,6 +188,10 @@ class Laboratory:
     def identity(self, run: Run) -> str:
         """Returns what tells the last checkpoint of a run that is done from any other: its SHA-256."""
         return self._looked_at[_signature(self.checkpoint(run))]
+
+
+def _sha256(path: str | Path) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _signature(path: Path) -> tuple:

@@ -16,7 +16,7 @@ from .results import PLAIN_VIT
 
 RESULTS, TABLE = 'results.json', 'table.md'
 ENDINGS = ('svg', 'png')
-WRITTEN = '<!-- Written by tools/laboratory.py from results.json beside it. -->'
+WRITTEN = '<!-- Written by tools/laboratory.py from results.json beside it. -->\n<!-- begin -->'
 
 
 def claim_report(plan: Plan, folder: str | Path, overwrite: bool) -> Path:
@@ -83,9 +83,8 @@ def _section(plan: Plan, results: dict, data: str) -> Iterator[str]:
         yield from ('**Speed**', '')
         yield from speed_table([row for row in rows if row['speed']], conditions)
         yield ''
-    missing = missing_of(rows)
-    if missing:
-        yield from (f'Missing: {"; ".join(missing)}.', '')
+    for line in missing_of(rows):
+        yield from (f'{line}.', '')
 
 
 def conditions_of(results: dict, data: str) -> str:

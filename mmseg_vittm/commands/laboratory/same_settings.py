@@ -5,6 +5,8 @@ from typing import Any
 
 from ...engine.state.changed_settings import Difference, differences
 
+# Where something lies, or what is only known once a teacher is loaded: its weights' own checkpoint is compared.
+PLACES = ('distillation.teacher.config', 'distillation.teacher.sha256')
 PARTS = 4  # of the path of a run's checkpoint: DATA/ROW/seedN/iter_N.pth
 
 
@@ -21,7 +23,7 @@ def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def _is_place(one: Difference) -> bool:
-    if one.keys[-1] == 'data_root':
+    if one.keys[-1] == 'data_root' or one.name in PLACES:
         return True
     if not (isinstance(one.old, str) and isinstance(one.new, str)) or '/' not in one.old or '/' not in one.new:
         return False

@@ -115,6 +115,7 @@ class Training:
 
     def _begin(self, run: Run) -> None:
         self.laboratory.write_config(run)
+        self.laboratory.note_sources(run)
         make_folder(self.laboratory.folder(run).parent)
         environment = os.environ | ({'OMP_NUM_THREADS': '1'} if self.jobs > 1 else {})
         with open(self._log(run), 'ab') as log:

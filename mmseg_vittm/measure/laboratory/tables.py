@@ -67,14 +67,15 @@ def margin_of(row: dict, condition: str | None, reading: str) -> str:
 
 
 def missing_of(rows: Iterable[dict]) -> list[str]:
-    """Returns what is not trained or not scored yet, a text per row."""
-    texts = []
+    """Returns what is not trained or not scored yet: `'Not trained, seeds 0, 1: A; B'`."""
+    found: dict[str, list[str]] = {}
     for row in rows:
         unscored = [seed for seed, one in row['seeds'].items() if VALIDATION not in one['scores']]
-        for what, seeds in (('not trained', row['missing']), ('not scored', unscored)):
+        for what, seeds in (('Not trained', [] if row['way'] else row['missing']), ('Not scored', unscored)):
             if seeds:
-                texts.append(f'{row["name"]}: {what}, seed{"s" * (len(seeds) > 1)} {", ".join(map(str, seeds))}')
-    return texts
+                which = f'{what}, seed{"s" * (len(seeds) > 1)} {", ".join(map(str, seeds))}'
+                found.setdefault(which, []).append(row['name'])
+    return [f'{which}: {"; ".join(names)}' for which, names in found.items()]
 
 
 def _seeds(row: dict) -> str:

@@ -110,3 +110,18 @@ def test_training_by_epochs_is_refused(tmp_path):
     rows = [PLAN['rows'][0] | dict(cfg_options={'train_cfg': dict(_delete_=True, by_epoch=True, max_epochs=2)})]
     with pytest.raises(InputError, match='has no max_iters; the laboratory trains by iterations'):
         laboratory(tmp_path, rows=rows).iterations(RUN)
+
+
+def test_a_source_that_changed_since_is_told(tmp_path):
+    rows = [*PLAN['rows'], dict(name='warm', config='vittm.py', warm_start='vit_16')]
+    lab, run, source = laboratory(tmp_path, rows=rows), Run('toy', 'warm', 0), Run('toy', 'vit_16', 0)
+    save(lab, source)
+    assert lab.is_done(source)
+    lab.note_sources(run)
+    save(lab, run)
+    assert lab.is_done(run)
+    checkpoint = torch.load(lab.checkpoint(source))
+    torch.save(checkpoint | dict(state_dict={'weight': torch.ones(2)}), lab.checkpoint(source))
+    lab = laboratory(tmp_path, rows=rows)
+    with pytest.raises(InputError, match='vit_16/seed0/iter_4.pth, from which toy/warm/seed0 began, has changed since'):
+        lab.is_done(run)

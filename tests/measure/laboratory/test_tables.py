@@ -6,7 +6,7 @@ MARGIN = dict(interpolated=dict(mean=1.234, seeds={'0': 1.0, '1': 1.468}), stric
 
 
 def row(name: str, **more) -> dict:
-    return dict(name=name, params_m=3.0, gflops=12.0, speed={'fp32': SPEED}, missing=[], margins={}, seeds={}) | more
+    return dict(name=name, way='', params_m=3.0, gflops=12.0, speed={'fp32': SPEED}, missing=[], margins={}, seeds={}) | more
 
 
 def seed(validation: float | None = None, shift: float | None = None) -> dict:
@@ -29,7 +29,8 @@ def test_what_is_missing_is_a_dash_and_is_named():
     assert 'shift' not in table[0]
     assert table[2] == '| a | 3.00 | 12.0 | - | - | not trained | - | - |'
     assert table[3].split(' | ')[5] == 'not scored'
-    assert missing_of(rows) == ['a: not trained, seeds 0, 1', 'b: not trained, seed 1', 'b: not scored, seed 0']
+    assert missing_of([*rows, row('d', missing=[0, 1]), row('d, windows', way='windows', missing=[0, 1])]) == [
+        'Not trained, seeds 0, 1: a; d', 'Not trained, seed 1: b', 'Not scored, seed 0: b']
 
 
 def test_speeds_of_several_conditions():
