@@ -29,7 +29,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', metavar='DIR', default='work_dirs/laboratory',
                         help='folder of the runs, each in DATA/ROW/seedN; of one laboratory at a time (default: '
                         '%(default)s)')
-    parser.add_argument('--data-root', nargs='+', action='extend', type=data_root, default=[], metavar='NAME=DIR',
+    parser.add_argument('--data-root', dest='data_roots', nargs='+', action='extend', type=data_root, default=[],
+                        metavar='NAME=DIR',
                         help='where data sets of the plan are, such as camvid=../shared/camvid')
     parser.add_argument('--only', nargs='+', action='extend', default=[], metavar='GLOB',
                         help='train and score these alone, and what they need: ROW, DATA/ROW or DATA/ROW/seedN, with '
@@ -46,7 +47,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
-    carry_out(read_plan(args.plan), args.out, args.work_dir, dict(args.data_root), args.only, args.stages, args.jobs,
+    carry_out(read_plan(args.plan), args.out, args.work_dir, dict(args.data_roots), args.only, args.stages, args.jobs,
               args.remeasure, args.overwrite, TRAIN, open_console())
 
 

@@ -1,4 +1,5 @@
 """Plans as YAML files, read and checked."""
+import os
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..configs.classes import did_you_mean
 from .plan import WINDOWS, DataSet, Plan, Row, Run, Speed
 
 NAME = re.compile(r'[A-Za-z0-9][\w.+-]*')  # they name folders
+LARGEST = 1 << 20  # bytes of a plan
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -21,11 +23,13 @@ def read_plan(path: str | Path) -> Plan:
         InputError: It is no YAML file, holds an unknown key, a name twice, a value of the wrong kind, a file that is
             not there, or runs that wait for each other.
     """
+    if not os.path.isfile(path):  # nor a pipe, which would be waited for
+        raise InputError(f'{shown(str(path))}: no such plan; that of this project is benchmarks/laboratory/plan.yaml')
     path = Path(path)
     try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f'it is larger than {LARGEST} bytes')
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise InputError(f'{path}: no such plan; that of this project is benchmarks/laboratory/plan.yaml') from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f'{path}: cannot be read as a plan ({one_line(error)}); correct the file') from error
     top = _Section(path, content, 'the plan')
@@ -147,7 +151,7 @@ def _by_name(path: Path, key: str, found: list) -> dict[str, Any]:
 
 
 def _check_file(section: _Section, key: str, path: str | None) -> None:
-    if path is not None and not Path(path).is_file():
+    if path is not None and not os.path.isfile(path):
         raise section.error(f'{key}: {shown(path)}: no such file')
 
 
@@ -158,7 +162,7 @@ def _check_sources(plan: Plan) -> None:
         place = f'{plan.path}: rows ({row.name})'
         for key, name in [('warm_start', row.warm_start)] * bool(row.warm_start) + [
                 ('teacher', name) for name in row.teacher[-1:]]:
-            if plan.named(name, run) is None and not Path(name).is_file():
+            if plan.named(name, run) is None and not os.path.isfile(name):
                 raise InputError(f'{place} {key}: {shown(name)}: no run of this plan that {run} could wait for, and no '
                                  'file; give ROW, DATA/ROW, ROW/seedN, DATA/ROW/seedN or the path of a checkpoint')
         if row.teacher:
@@ -170,7 +174,7 @@ def _check_teacher(plan: Plan, row: Row, taught_by: Run | None, place: str) -> N
     if taught_by is None and len(row.teacher) == 1:
         raise InputError(f'{place} teacher: {shown(row.teacher[0])}: a checkpoint needs its config; give [CONFIG, '
                          'CHECKPOINT]')
-    if len(row.teacher) == 2 and not Path(row.teacher[0]).is_file():
+    if len(row.teacher) == 2 and not os.path.isfile(row.teacher[0]):
         raise InputError(f'{place} teacher: {shown(row.teacher[0])}: no such config file')
     own = plan.rows[taught_by.row].config if taught_by else None
     if own is not None and len(row.teacher) == 2 and Path(own).resolve() != Path(row.teacher[0]).resolve():

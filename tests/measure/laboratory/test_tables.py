@@ -6,7 +6,8 @@ MARGIN = dict(interpolated=dict(mean=1.234, seeds={'0': 1.0, '1': 1.468}), stric
 
 
 def row(name: str, **more) -> dict:
-    return dict(name=name, way='', params_m=3.0, gflops=12.0, speed={'fp32': SPEED}, missing=[], margins={}, seeds={}) | more
+    return dict(name=name, way='', params_m=3.0, gflops=12.0, speed={'fp32': SPEED}, missing=[], margins={},
+                seeds={}) | more
 
 
 def seed(validation: float | None = None, shift: float | None = None) -> dict:
