@@ -13,7 +13,7 @@ from .plan import Plan, Run
 from .report import claim_report, write_report
 from .results import gather
 from .scoring import score_run
-from .speed import is_measured_here, kept_records, measure
+from .speed import is_measured_here, kept_records, measure, threads
 from .training import Training, to_train
 
 STAGES = ('train', 'score', 'speed', 'report')
@@ -97,7 +97,7 @@ def _train(laboratory: Laboratory, runs: list[Run], tool: Path, jobs: int, conso
 
 
 def _score(laboratory: Laboratory, runs: list[Run], console: Console) -> None:
-    with Reporter(console, 'runs') as report:
+    with Reporter(console, 'runs') as report, threads(1):  # two that wait for each other spin, where cores are shared
         for number, run in enumerate(runs):
             score_run(laboratory, run)
             report(number + 1, len(runs), f'scored {run}')

@@ -1,8 +1,10 @@
 """The speed of all models of a data set, measured in one interleaved run, and what they cost."""
+import contextlib
 import copy
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,17 @@ def thread_counts(laboratory: Laboratory) -> list[int]:
     return [count for count in laboratory.plan.speed.threads if count <= (os.cpu_count() or 1)] or [1]
 
 
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """A context in which PyTorch computes with so many threads on the CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def measure(laboratory: Laboratory, data: str, console: Console) -> None:
     """Measures all models of a data set, and keeps the records in its folder.
 
@@ -72,20 +85,17 @@ def measure(laboratory: Laboratory, data: str, console: Console) -> None:
         InputError: A model cannot be built, or fails.
     """
     plan, settings, found = laboratory.plan.speed, settings_of_runs(laboratory, data), models(laboratory, data)
-    records, before = [], torch.get_num_threads()
-    try:
-        for threads in thread_counts(laboratory):
-            torch.set_num_threads(threads)
+    records = []
+    for count in thread_counts(laboratory):
+        with threads(count):
             subjects = [(key, _subject(*model, way)) for key, model in found.items() for way in settings]
             console.print(f'{data}: the speed of {len(found)} models in {", ".join(way.dtype for way in settings)}, '
-                          f'{threads} thread{"s" * (threads > 1)}, {plan.images} images', highlight=False)
+                          f'{count} thread{"s" * (count > 1)}, {plan.images} images', highlight=False)
             with Reporter(console, 'calls') as report:
                 run_in_turns([subject for _, subject in subjects], plan.images, plan.warmup, 1, report)
             for key, subject in subjects:
                 subject.measure_peak()
                 records.append(dict(model=key) | record(subject, subjects[0][1], plan.images, 1, plan.warmup))
-    finally:
-        torch.set_num_threads(before)
     content = dict(of=_conditions(laboratory, data), records=records)
     write_whole(speed_file(laboratory, data), json.dumps(content, indent=1) + '\n')
 

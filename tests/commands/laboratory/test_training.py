@@ -29,6 +29,9 @@ class Counting(Laboratory):
     def is_done(self, run: Run) -> bool:
         return self.checkpoint(run).is_file()
 
+    def identity(self, run: Run) -> str:
+        return str(run)
+
 
 @pytest.fixture
 def lab(tmp_path, request):
