@@ -46,7 +46,8 @@ def carry_out(plan: Plan, out: str, work_dir: str, data_roots: dict[str, str], o
     runs = chosen(plan, only)
     if 'report' in stages:
         folder = claim_report(plan, out, overwrite)
-    with hold([work_dir], main=True):
+    writes = set(stages) - {'report'}  # which only reads there
+    with hold([work_dir] * bool(writes), main=True):
         to_train(laboratory, plan.runs())  # looks at the settings of all
         left = to_train(laboratory, runs) if 'train' in stages else []
         failures = _train(laboratory, left, train_tool, jobs, console) if left else {}
