@@ -1,18 +1,22 @@
 """mmseg_vittm: ViTTM, the Vision Token Turing Machine, for MMSegmentation.
 
 Importing this registers the backbones, segmentors, data sets, the Runner and its hooks with the registries of mmengine
-and MMSegmentation. Where MMSegmentation is not installed, the encoder (`mmseg_vittm.vittm`) is there all the same.
+and MMSegmentation, and the classifiers with timm. Where MMSegmentation is not installed, the encoder and they
+(`mmseg_vittm.vittm`) are there all the same.
 """
+from . import vittm
 from .stack import HINT, stack_installed
 from .version import __version__
 from .weights.files import trust_checkpoints
 
 # Of what is exported: classes that registries know, and what needs the stack without being registered.
-_REGISTERED = ('CheckedDataset', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM')
+_REGISTERED = ('CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'SlideSegmentor',
+               'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM')
 _FUNCTIONS = ('Prediction', 'Predictor', 'load_model', 'optimize')
 
 if stack_installed():
     from .backbones import ViTBackbone, ViTTM
+    from .classification import ImageClassifier, ImageFolders, ImageShards
     from .datasets import CheckedDataset, ToyScenes
     from .engine import StrictRunner
     from .inference.fast import optimize
@@ -25,5 +29,6 @@ else:
             raise ImportError(HINT)
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
-__all__ = ['CheckedDataset', 'Prediction', 'Predictor', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes',
-           'ViTBackbone', 'ViTTM', '__version__', 'load_model', 'optimize', 'trust_checkpoints']
+__all__ = ['CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'Prediction', 'Predictor',
+           'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM', '__version__',
+           'load_model', 'optimize', 'trust_checkpoints', 'vittm']

@@ -37,6 +37,15 @@ print('done')
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, 'done', ''), done
 
 
+def test_timm_knows_the_classifiers_without_the_stack(run_python):
+    done = run_python(BLOCK + """
+import timm
+import mmseg_vittm
+print(timm.list_models('vittm*', module='timm_models'))
+""")
+    assert done.stdout.count('vittm_') == 5 and not done.stderr, done
+
+
 def test_the_rest_says_what_to_install(run_python):
     modules = ('backbones', 'datasets', 'engine')
     statements = [f'import mmseg_vittm.{name}' for name in modules] + [
@@ -100,7 +109,8 @@ def imported(path) -> set[str]:
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'mmseg_vittm' / 'vittm').glob('*.py')), ids=lambda path: path.name)
 def test_the_method_imports_torch_and_timm_alone(path):
-    assert imported(path) <= {'torch', 'timm', 'math', 'collections', 'contextlib', 'functools', 'typing', '.'}
+    standard = {'math', 'collections', 'contextlib', 'functools', 'logging', 're', 'typing'}
+    assert imported(path) <= {'torch', 'timm', '.'} | standard
 
 
 @pytest.fixture(scope='module')

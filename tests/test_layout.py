@@ -10,7 +10,7 @@ FLOORS = (
     {'errors', 'outputs', 'stack', 'version', 'visualization'},
     {'vittm'},
     {'weights'},
-    {'inference', 'inference.windows', 'backbones', 'datasets', 'datasets.toy'},
+    {'inference', 'inference.windows', 'backbones', 'classification', 'datasets', 'datasets.toy'},
     {'measure', 'measure.benchmark', 'measure.complexity', 'measure.laboratory', 'measure.plots', 'engine',
      'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
     {'commands', 'commands.configs', 'commands.laboratory', 'commands.segmenting'},

@@ -12,7 +12,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Converts a checkpoint to .safetensors: the authors' ViTTM files and timm's ViT files to backbone "
         'weights for --pretrained and init_cfg, a checkpoint of tools/train.py to the weights of the whole model for '
-        'test.py and infer.py, without the optimiser.')
+        "test.py and infer.py, without the optimiser; a classifier's to those of its timm model.")
     parser.add_argument('source', metavar='IN', help='.pth or .safetensors file')
     parser.add_argument('target', metavar='OUT.safetensors', help='file to write')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT where it is there already')

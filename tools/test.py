@@ -1,4 +1,4 @@
-"""Scores a segmentor on the test split: python tools/test.py CONFIG CHECKPOINT [--data-root DIR] ..."""
+"""Scores a segmentor or a classifier on the test split: python tools/test.py CONFIG CHECKPOINT [--data-root DIR] ..."""
 import argparse
 import contextlib
 
@@ -19,7 +19,7 @@ from mmseg_vittm.engine.runner import StrictRunner
 
 def parse_args() -> argparse.Namespace:
     """Returns the command line's arguments."""
-    parser = argparse.ArgumentParser(description='Scores a segmentor on the test split of its config.')
+    parser = argparse.ArgumentParser(description='Scores a segmentor or a classifier on the test split of its config.')
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help="checkpoint of the whole model: tools/train.py's .pth, or .safetensors")
     add_config_options(parser)

@@ -1,4 +1,4 @@
-"""Trains a segmentor: python tools/train.py CONFIG [--data-root DIR] [--pretrained FILE] ..."""
+"""Trains a segmentor or a classifier: python tools/train.py CONFIG [--data-root DIR] [--pretrained FILE] ..."""
 import argparse
 import os
 import sys
@@ -20,12 +20,12 @@ from mmseg_vittm.inference.host_memory import keep_freed
 
 def parse_args() -> argparse.Namespace:
     """Returns the command line's arguments."""
-    parser = argparse.ArgumentParser(description='Trains a segmentor.')
+    parser = argparse.ArgumentParser(description='Trains a segmentor, or a classifier to begin one from.')
     parser.add_argument('config', help='config file')
     add_config_options(parser)
     add_checkpoint_options(parser)
     parser.add_argument('--pretrained', metavar='FILE',
-                        help="backbone weights: the authors', timm's (for ViTBackbone) or ours, .pth or .safetensors")
+                        help="weights of the backbone, or classifier: the authors', timm's, ours, .pth or .safetensors")
     parser.add_argument('--work-dir', metavar='DIR',
                         help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG), of one training '
                         'at a time; checkpoints of an earlier run there are moved to a subfolder when this one saves '

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..stack import MODELS
 from ..vittm.streams import to_pair
-from ..weights.families import OUR_VIT, TIMM_VIT, WHOLE_MODEL
+from ..weights.families import OUR_VIT, TIMM_VIT, VIT_CLASSIFIER, WHOLE_MODEL
 from ..weights.positions import fit_vit_positions
 from ..weights.pretrained import LoadReport, load_pretrained
 from .base import PretrainedBackbone, resolve_indices
@@ -101,7 +101,7 @@ class ViTBackbone(PretrainedBackbone):
         unbuilt += ['vit.norm.'] * (not self.final_norm)
         prefix = 0 if self.vit.no_embed_class else self.vit.num_prefix_tokens
         grid = self.vit.patch_embed.grid_size
-        return load_pretrained(self, path, (WHOLE_MODEL, OUR_VIT, TIMM_VIT), unbuilt,
+        return load_pretrained(self, path, (WHOLE_MODEL, OUR_VIT, VIT_CLASSIFIER, TIMM_VIT), unbuilt,
                                lambda family: fit_vit_positions(grid, prefix, family.square_positions))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:

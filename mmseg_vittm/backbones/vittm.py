@@ -1,15 +1,13 @@
 """ViTTM: the MMSegmentation backbone around the encoder."""
 from collections.abc import Sequence
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..stack import MODELS
 from ..vittm import ViTTMEncoder, resolve_arch
 from ..vittm.encoder import check_choice
-from ..vittm.streams import tokens_to_map
-from ..weights.families import AUTHORS, OUR_VITTM, WHOLE_MODEL
+from ..vittm.streams import concat_maps, tokens_to_map
+from ..weights.families import AUTHORS, OUR_VITTM, TIMM_VITTM, VITTM_CLASSIFIER, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
 from .base import PretrainedBackbone, resolve_indices
 
@@ -95,7 +93,7 @@ class ViTTM(PretrainedBackbone):
         if self.out_tokens == 'process':
             unbuilt += [f'encoder.blocks.{built - 1}.{part}.' for part in ('write_head', 'memory_mlp')]
             unbuilt += ['encoder.write_fusion.'] * (built == 1)
-        return load_pretrained(self, path, (WHOLE_MODEL, OUR_VITTM, AUTHORS), unbuilt)
+        return load_pretrained(self, path, (WHOLE_MODEL, TIMM_VITTM, OUR_VITTM, VITTM_CLASSIFIER, AUTHORS), unbuilt)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map per index of `out_indices`, before any final norm.
@@ -117,11 +115,3 @@ class ViTTM(PretrainedBackbone):
             else:
                 maps.append(concat_maps(tokens_to_map(process, process_grid), tokens_to_map(memory, memory_grid)))
         return tuple(maps)
-
-
-def concat_maps(process: Tensor, memory: Tensor) -> Tensor:
-    """Concatenates two maps (B, C, h, w) on channels, each upsampled (bilinear) to the finer grid of the two."""
-    grid = tuple(max(sides) for sides in zip(process.shape[2:], memory.shape[2:], strict=True))
-    maps = [stream if stream.shape[2:] == grid else F.interpolate(stream, grid, mode='bilinear', align_corners=False)
-            for stream in (process, memory)]
-    return torch.cat(maps, dim=1)

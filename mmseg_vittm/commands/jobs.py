@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..classification.config_checks import is_classifier
 from ..datasets.listing import datasets_of
 from ..engine.amp import use_amp
 from ..engine.work_dir.resume import NAMES, STOPPED, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
@@ -21,7 +22,7 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
     Args:
         cfg: The config, of `load_config`.
         work_dir: Folder for logs and checkpoints; see `set_work_dir`.
-        pretrained: File of backbone weights to start from, in place of the config's.
+        pretrained: File of backbone weights, or a classifier's, to start from, in place of the config's.
         amp: Mixed precision; see `use_amp`.
         resume: See `StrictRunner`. False leaves it to the config.
         trial: Whether to see, by `try_to_build`, if the config's parts can be built; once per machine will do.
@@ -36,7 +37,8 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
     check_work_dir(cfg.work_dir)
     if pretrained:
         _check_file(pretrained, 'pretrained=FILE')
-        cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=pretrained)
+        part = cfg.model if is_classifier(cfg) else cfg.model.backbone
+        part.init_cfg = dict(type='Pretrained', checkpoint=pretrained)
     if amp:
         use_amp(cfg)
     if resume:
@@ -80,6 +82,11 @@ def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtyp
             to be written is there already or would take the place of data; see `check_test_outputs`.
         OutputError: Nothing can be written there, or to the work dir.
     """
+    of_segmentors = dict(compile=compile, tta=tta, out=out is not None, show_dir=show_dir is not None)
+    if is_classifier(cfg) and any(of_segmentors.values()):
+        name = next(name for name, given in of_segmentors.items() if given)
+        value = 'DIR' if name in ('out', 'show_dir') else 'True'
+        raise InputError(f'{name}={value} is for segmentors, and {cfg.filename} has a classifier; leave it out')
     check_data(cfg, ('test_dataloader',))
     folders = {name: folder for name, folder in (('out', out), ('show_dir', show_dir)) if folder is not None}
     if folders:

@@ -10,12 +10,14 @@ from .hooks.last_validation_hook import LastValidationHook
 from .hooks.left_out_hook import LeftOutHook
 from .hooks.mean_loss_hook import MeanLossHook
 from .hooks.picture_hook import PictureHook
+from .hooks.plain_weights_hook import PlainWeightsHook
 from .hooks.random_state_hook import RandomStateHook
+from .hooks.same_classes_hook import SameClassesHook
 from .runner import StrictRunner
 from .work_dir.atomic_files import AtomicBackend
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FastInferenceHook',
     'FiniteLossHook', 'LabelHook', 'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'PictureHook',
-    'RandomStateHook', 'StrictRunner'
+    'PlainWeightsHook', 'RandomStateHook', 'SameClassesHook', 'StrictRunner'
 ]

@@ -22,6 +22,14 @@ def tokens_to_map(tokens: Tensor, grid: Grid) -> Tensor:
     return tokens.transpose(1, 2).unflatten(2, grid)
 
 
+def concat_maps(process: Tensor, memory: Tensor) -> Tensor:
+    """Concatenates two maps (B, C, h, w) on channels, each upsampled (bilinear) to the finer grid of the two."""
+    grid = tuple(max(sides) for sides in zip(process.shape[2:], memory.shape[2:], strict=True))
+    maps = [stream if stream.shape[2:] == grid else F.interpolate(stream, grid, mode='bilinear', align_corners=False)
+            for stream in (process, memory)]
+    return torch.cat(maps, dim=1)
+
+
 def nearest_grid(num_tokens: int, aspect: float) -> Grid:
     """Returns the (H, W) with H * W = `num_tokens` whose ratio H / W is nearest to `aspect`."""
     rows = [n for n in range(1, num_tokens + 1) if num_tokens % n == 0]
@@ -48,6 +56,25 @@ def resample_positions(positions: Tensor, grid: Grid) -> Tensor:
         columns = resize_matrix(positions.shape[2], grid[1], positions.device)
     resampled = torch.einsum('yh,bhwc->bywc', rows, positions.float())
     return torch.einsum('xw,bywc->byxc', columns, resampled).to(positions.dtype)
+
+
+def square_grid(num_tokens: int) -> Grid:
+    """Returns the square grid of so many positions.
+
+    Raises:
+        ValueError: There is none.
+    """
+    side = math.isqrt(num_tokens)
+    if side * side != num_tokens:
+        raise ValueError(f"holds {num_tokens} positions, which are no square grid and not this model's either; set "
+                         'img_size to what the checkpoint was trained at')
+    return side, side
+
+
+def lay_out_positions(positions: Tensor, grid: Grid) -> Tensor:
+    """Lays flat position embeddings (1, N, C) out: (1, H, W, C), on `grid` where their number fits, else a square."""
+    fits = positions.shape[1] == grid[0] * grid[1]
+    return positions.unflatten(1, grid if fits else square_grid(positions.shape[1]))
 
 
 class PositionEmbedding(nn.Module):

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import CheckpointError, InputError, one_line, shown
 from ..outputs import claim_file, whole_file
 from .dataset_meta import check_dataset_meta, read_dataset_meta
-from .families import AUTHORS, TIMM_VIT, WHOLE_MODEL, WeightFamily, recognise
+from .families import AUTHORS, OUR_CLASSIFIER, TIMM_VIT, WHOLE_MODEL, WeightFamily, recognise
 from .files import existing, read_weights_file
 from .finite import check_finite
 from .positions import square_grid
@@ -24,8 +24,10 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
     """Converts a checkpoint file.
 
     Args:
-        source: The authors' ViTTM file or timm's ViT file, in any wrapper, or an MMSegmentation checkpoint.
-        target: The `.safetensors` file to write: the backbone's weights, or the whole model's for the last.
+        source: The authors' ViTTM file or timm's ViT file, in any wrapper, a classifier's checkpoint, or an
+            MMSegmentation checkpoint.
+        target: The `.safetensors` file to write: the backbone's weights; of a classifier those of its timm model; or
+            the whole model's for the last.
         overwrite: Replace the target where it is there already.
 
     Returns:
@@ -44,7 +46,7 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
     claim_file(path, overwrite)
     content = read_weights_file(source)
     state, _ = unwrap(content, source)
-    family = recognise(state, (WHOLE_MODEL, AUTHORS, TIMM_VIT), source)
+    family = recognise(state, (WHOLE_MODEL, OUR_CLASSIFIER, AUTHORS, TIMM_VIT), source)
     report = LoadReport(Path(source), family.title)
     metadata = {'format': 'pt'}
     if family is WHOLE_MODEL:

@@ -3,27 +3,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from torch import Tensor
 
 from ..errors import CheckpointError, shown
+from ..vittm import names
+from ..vittm.names import Rule, rename
 from .report import LoadReport
-
-
-class Rule(NamedTuple):
-    """What becomes of some of a family's names.
-
-    Attributes:
-        theirs: A pattern for the whole name.
-        ours: The name here, with the pattern's groups; None drops the weight.
-        why: The reason for that.
-        unless: A name, with the pattern's groups: where the file has it, the rule does not hold.
-    """
-    theirs: str
-    ours: str | None
-    why: str = ''
-    unless: str = ''
 
 
 @dataclass(frozen=True)
@@ -47,48 +33,34 @@ class WeightFamily:
 
     def rename(self, state: dict[str, Tensor], report: LoadReport) -> dict[str, Tensor]:
         """Returns weights under our names; names of no rule are kept, so that loading refuses them by name."""
-        renamed = {}
-        for name, tensor in state.items():
-            for rule in self.rules:
-                match = re.fullmatch(rule.theirs, name)
-                if match and not (rule.unless and match.expand(rule.unless) in state):
-                    if rule.ours is None:
-                        report.drop(rule.why, tensor)
-                    else:
-                        renamed[match.expand(rule.ours)] = tensor
-                    break
-            else:
-                renamed[name] = tensor
-        return renamed
+        return rename(state, self.rules, report.drop)
 
 
-_AUTHORS_NAMES = (
-    Rule(r'cls_token|pos_embed|patch_embed\..*', None, 'unused timm ViT embedding'),
-    Rule(r'(read|write)_head\.(\d+)\.proj\.(?:weight|bias)', None, 'unused projections of the linear heads',
-         unless=r'\1_head.\2.q_norm.weight'),
-    Rule(r'(process|memory)_embedder\.(proj\..*)', r'encoder.\1_stream.\2'),
-    Rule(r'(process|memory)_pos_embed', r'encoder.\1_stream.pos_embed.weight'),
-    Rule(r'blocks\.(\d+)\.(.*)', r'encoder.blocks.\1.encoder.\2'),
-    Rule(r'(read|write)_(norm|head)\.(\d+)\.(.*)', r'encoder.blocks.\3.\1_\2.\4'),
-    Rule(r'mem_blocks\.(\d+)\.(.*)', r'encoder.blocks.\1.memory_mlp.\2'),
-    Rule(r'(read|write)_fusion\.linear\.(.*)', r'encoder.\1_fusion.gate.\2'))
-AUTHORS = WeightFamily("the authors' ViTTM checkpoint", 'process_pos_embed', (
-    *_AUTHORS_NAMES,
-    Rule(r'process_norm\.(.*)|(?:process_)?head\..*|norm\..*|fc_norm(?:_process)?\..*', None, 'classification only')))
+AUTHORS = WeightFamily("the authors' ViTTM checkpoint", names.AUTHORS_MARK, (
+    *names.AUTHORS_ENCODER, *names.AUTHORS_CLASSIFIER_DROPPED))
 # The same where a `ViTTMClassifier` is loaded instead of a backbone.
-AUTHORS_CLASSIFIER = WeightFamily("the authors' checkpoint", 'process_pos_embed', (
-    *_AUTHORS_NAMES,
-    Rule(r'(process_norm\..*)', r'\1'),
-    Rule(r'fc_norm_process\.(.*)', r'process_fc_norm.\1'),
-    Rule(r'fc_norm\.(.*)', r'memory_fc_norm.\1'),
-    Rule(r'(process_head\..*)', r'\1'),
-    Rule(r'head\.(.*)', r'memory_head.\1')))
+AUTHORS_CLASSIFIER = WeightFamily("the authors' checkpoint", names.AUTHORS_MARK, (
+    *names.AUTHORS_ENCODER, *names.AUTHORS_CLASSIFIER))
 TIMM_VIT = WeightFamily("timm's ViT checkpoint", 'pos_embed', (
     Rule(r'(cls_token|reg_token|pos_embed|(?:patch_embed|norm_pre|blocks|norm)\..*)', r'vit.\1'),
     Rule(r'(?:head|head_dist|fc_norm|pre_logits)\..*', None, 'classification only')), square_positions=True)
 WHOLE_MODEL = WeightFamily('MMSegmentation checkpoint', r'backbone\..*', (
     Rule(r'backbone\.(.*)', r'\1'),
     *(Rule(rf'{part}\..*', None, part) for part in ('decode_head', 'auxiliary_head', 'data_preprocessor'))))
+# A checkpoint of a classifier's training (`ImageClassifier`), where it is loaded into one again, and into backbones.
+_NO_NETWORK = Rule(r'(?:data_preprocessor|criterion)\..*', None, 'no weights of the network')
+OUR_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\..*', (
+    Rule(r'network\.(.*)', r'\1'), _NO_NETWORK))
+VITTM_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\.encoder\..*', (
+    Rule(r'network\.(encoder\..*)', r'\1'),
+    Rule(r'network\.(?:process|memory)_(?:norm|fc_norm|head)\..*', None, 'classification only'), _NO_NETWORK))
+VIT_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\.patch_embed\..*', (
+    Rule(r'network\.(cls_token|reg_token|pos_embed|(?:patch_embed|norm_pre|blocks|norm)\..*)', r'vit.\1'),
+    Rule(r'network\.(?:head|head_dist|fc_norm|pre_logits)\..*', None, 'classification only'), _NO_NETWORK))
+# The state dict of a model of timm: for a model of the same kind, and ViTTM's for its backbone.
+PLAIN_TIMM = WeightFamily("timm's state dict", r'encoder\..*|patch_embed\..*', ())
+TIMM_VITTM = WeightFamily("timm's ViTTM state dict", r'memory_fc_norm\..*', (
+    Rule(r'(encoder\..*)', r'\1'), Rule(r'(?:process|memory)_(?:norm|fc_norm|head)\..*', None, 'classification only')))
 OUR_VITTM = WeightFamily('our backbone weights', r'encoder\..*', ())
 OUR_VIT = WeightFamily('our backbone weights', r'vit\..*', ())
 

@@ -1,23 +1,22 @@
 """Position embeddings of weight files on the grid of a model."""
-import math
 from pathlib import Path
 
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor
 
 from ..errors import CheckpointError
-from ..vittm.streams import Grid, resample_positions
+from ..vittm import streams
+from ..vittm.streams import Grid, lay_out_positions, resample_positions
 from .report import LoadReport
 from .strict import Fit
 
 
 def square_grid(path: Path, name: str, num_tokens: int) -> Grid:
     """Returns the square grid of so many positions; an error names the file and the weight."""
-    side = math.isqrt(num_tokens)
-    if side * side != num_tokens:
-        raise CheckpointError(f'{path}: {name} holds {num_tokens} positions, which are no square grid and not this '
-                              "model's either; set img_size to what the checkpoint was trained at")
-    return side, side
+    try:
+        return streams.square_grid(num_tokens)
+    except ValueError as error:
+        raise CheckpointError(f'{path}: {name} {error}') from error
 
 
 def fit_positions(name: str, tensor: Tensor, target: Tensor, report: LoadReport) -> Tensor:
@@ -28,8 +27,10 @@ def fit_positions(name: str, tensor: Tensor, target: Tensor, report: LoadReport)
     if target.ndim == 4:
         grid = tuple(target.shape[1:3])
         if tensor.ndim == 3:
-            fits = tensor.shape[1] == grid[0] * grid[1]
-            tensor = tensor.unflatten(1, grid if fits else square_grid(report.path, name, tensor.shape[1]))
+            try:
+                tensor = lay_out_positions(tensor, grid)
+            except ValueError as error:
+                raise CheckpointError(f'{report.path}: {name} {error}') from error
         if tensor.ndim == 4 and tuple(tensor.shape[1:3]) != grid:
             report.resampled.append(f'{name} {tensor.shape[1]}x{tensor.shape[2]} -> {grid[0]}x{grid[1]}')
             tensor = resample_positions(tensor, grid)

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...classification.config_checks import is_classifier
 from ...errors import InputError, shown
 from .classes import (
     did_you_mean,
@@ -33,6 +34,7 @@ JOBS = dict(
     infer=(('model', 'test_pipeline'), ('model', 'test_pipeline')),
     measure=(('model', ), ('model', 'test_dataloader')),
     data=((), LOADERS))
+CLASSIFIER_JOBS = ('train', 'test')
 NAMES_OF_KINDS = dict(number='a number', text='a text', other='a list or dict')
 ALONE = ('model', 'data_preprocessor', 'tta_model', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'visualizer',
          'log_processor', 'model_wrapper_cfg')
@@ -50,6 +52,9 @@ def check_config(cfg: Config, job: str) -> None:
         InputError: A section is missing, names a class that is not registered, or gives one what it does not take.
     """
     needed, sections = JOBS[job]
+    if job not in CLASSIFIER_JOBS and is_classifier(cfg):
+        raise InputError(f'{file_of(cfg)}: its model is a classifier, ImageClassifier, which only tools/train.py and '
+                         'tools/test.py take; give the config of a segmentor')
     for name in needed:
         if cfg.get(name) is None:
             raise InputError(f'{file_of(cfg)}: has no {name}; give a whole config, not one of its parts')

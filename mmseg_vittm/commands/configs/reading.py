@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+from ...classification.config_checks import check_images, is_image_set
 from ...datasets.listing import check_folders, datasets_of
 from ...errors import InputError, one_line
 from .checks import check_config
@@ -117,7 +118,10 @@ def check_data(cfg: Config, loaders: tuple[str, ...]) -> None:
 
     Raises:
         DataError: One is missing or empty; says which, and where ADE20K is to be had.
+        InputError: The classes of classified images are not the model's, or one another's.
     """
-    for loader in loaders:
-        for dataset in datasets_of(cfg.get(loader) or {}):
+    datasets = [(loader, dataset) for loader in loaders for dataset in datasets_of(cfg.get(loader) or {})]
+    check_images(cfg, datasets)
+    for loader, dataset in datasets:
+        if not is_image_set(dataset):
             check_folders(dataset, loader)

@@ -20,6 +20,7 @@ WHOLE = {
     r'total_batch_size': (1, 1 << 24),
     r'randomness\.seed': (0, (1 << 32) - 1),  # NumPy's
     r'train_cfg\.(max_iters|max_epochs|val_interval)': (1, 1 << 62),
+    r'model\.num_classes': (2, 1 << 16),
     r'model\.(\w+\.)*(decode_head|auxiliary_head)(\.\d+)?\.num_classes': (1, 1 << 16),  # 0 is no head, of backbones
     r'env_cfg\.mp_cfg\.opencv_num_threads': (0, 1024),
     r'log_processor\.window_size': (1, 1 << 31),

@@ -5,6 +5,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmseg.models import SegTTAModel
 
+from ...classification.classifier import ImageClassifier
 from ...inference.fast import optimize_if_possible
 
 
@@ -23,8 +24,14 @@ class FastInferenceHook(Hook):
         self.dtype, self.compile = dtype, compile
 
     def before_test(self, runner: Runner) -> None:
-        """Optimizes the segmentor, in a wrapper for several processes or for test-time augmentation too."""
+        """Optimizes the segmentor, in a wrapper for several processes or for test-time augmentation too.
+
+        A classifier predicts in the dtype.
+        """
         model = runner.model
         while is_model_wrapper(model) or isinstance(model, SegTTAModel):
             model = model.module
+        if isinstance(model, ImageClassifier):
+            model.predict_in(self.dtype)
+            return
         optimize_if_possible(model, self.dtype, self.compile)

@@ -72,6 +72,8 @@ class FiniteLossHook(Hook):
 def file_names(data_batch: dict | None) -> list[str]:
     """Returns the images' paths of a batch, as far as it knows them."""
     samples = data_batch.get('data_samples', []) if isinstance(data_batch, dict) else []
+    if not samples and isinstance(data_batch, dict):  # of classifiers
+        return list(map(str, data_batch.get('img_path', [])))
     return [str(getattr(sample, 'img_path', 'unknown')) for sample in samples]
 
 

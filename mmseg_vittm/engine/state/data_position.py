@@ -36,8 +36,12 @@ def endless_order(sampler: InfiniteSampler | DefaultSampler, seed: int, start: i
             yield from itertools.islice(sampler, skipped if number == first else 0, None)
     generator, size = torch.Generator().manual_seed(seed), sampler.size
     first, skipped = divmod(start * world_size + rank, size)
-    for number in itertools.count():
-        order = torch.randperm(size, generator=generator) if sampler.shuffle else torch.arange(size)
+    order_of_pass = getattr(sampler, 'order_of_pass', None)  # of one that need not draw the passes before
+    for number in itertools.count(0 if order_of_pass is None else first):
+        if order_of_pass is not None:
+            order = order_of_pass(seed, number)
+        else:
+            order = torch.randperm(size, generator=generator) if sampler.shuffle else torch.arange(size)
         if number >= first:
             yield from order[skipped::world_size].tolist()
             skipped = (skipped - size) % world_size

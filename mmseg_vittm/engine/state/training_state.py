@@ -8,7 +8,7 @@ STATES, POSITION = 'random_states', 'data_position'  # in a checkpoint
 LARGEST = 2**63 - 1
 MOST_ITERATIONS = 10**8  # years of training
 # Samples of an iteration, all processes together: more is a damaged number, and would take minutes to skip.
-MOST_SAMPLES = 4096
+MOST_SAMPLES = 65536
 
 
 def fault_of_training_state(checkpoint: dict) -> str | None:

@@ -1,0 +1,3 @@
+# ViTTM-B(64, 64), pre-trained on ImageNet-21K-P.
+_base_ = '../_base_/imagenet/in21k.py'
+model = dict(model_name='vittm_base_patch28_224')

@@ -1,0 +1,3 @@
+# ViTTM-S(64, 64), fine-tuned on ImageNet-1K, from vittm_s_28_in21k.py's checkpoint by --pretrained.
+_base_ = '../_base_/imagenet/in1k.py'
+model = dict(model_name='vittm_small_patch28_224')
