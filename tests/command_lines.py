@@ -21,8 +21,8 @@ from odd_values import ANY_PATH, BAD, GOOD, SPECIAL
 from tiny_models import ROOT
 from watched_runs import Done, faults, run, shell_command, signatures
 
-TOOLS = ('benchmark.py', 'check_dataset.py', 'complexity.py', 'convert_checkpoint.py', 'draw_architecture.py',
-         'infer.py', 'laboratory.py', 'plot.py', 'test.py', 'train.py')
+TOOLS = ('autolabel.py', 'benchmark.py', 'check_dataset.py', 'complexity.py', 'convert_checkpoint.py',
+         'draw_architecture.py', 'infer.py', 'laboratory.py', 'plot.py', 'test.py', 'train.py')
 # Options that only appear with a wrong value, or not at all.
 TAKES_MINUTES = {'compile', 'latency', 'paper', 'stages', 'tta'}
 LONG_BY_RIGHT = {'images', 'warmup', 'repeat'}  # a great number is a long run, and no fault
@@ -32,8 +32,9 @@ KINDS = {'config': 'config', 'configs': 'config', 'checkpoint': 'weights', 'sour
          'input': 'media', 'files': 'results', 'data_root': 'data', 'out': 'out', 'show_dir': 'out', 'work_dir': 'work',
          'json': 'file', 'output': 'file', 'target': 'target', 'device': 'device', 'cfg_options': 'setting',
          'opacity': 'fraction', 'plan': 'plan', 'only': 'pattern', 'NAME=DIR': 'named',
-         'miou': 'miou', 'segmentor': 'segmentor', 'title': 'text', 'DIR': 'out', 'FILE': 'file',
-         'N': 'number', 'int': 'number', 'positive': 'number', 'float': 'fraction'}
+         'miou': 'miou', 'segmentor': 'segmentor', 'title': 'text', 'CONFIG': 'config', 'CHECKPOINT': 'weights',
+         'DIR': 'out', 'FILE': 'file', 'N': 'number',
+         'int': 'number', 'positive': 'number', 'float': 'fraction'}
 NOT_BESIDE = {'image_size': {'data_root'}, 'throughput': {'data_root', 'image_size'}, 'batch_size': {'config'},
               'device': {'config'}}
 ENDINGS = {'config': '.py', 'plan': '.yaml', 'weights': '.pth', 'results': '.json', 'file': '.json',
@@ -63,9 +64,9 @@ def parser_of(tool: str) -> argparse.ArgumentParser:
     raise AssertionError(f'{tool} reads no command line')
 
 
-def kind_of(action: argparse.Action) -> str:
-    """What the values of an option stand for."""
-    names = [action.dest, *(action.metavar if isinstance(action.metavar, tuple) else [action.metavar]),
+def kind_of(action: argparse.Action, number: int = 0) -> str:
+    """What the values of an option, or one of several, stand for."""
+    names = [action.dest, *(action.metavar[number:] if isinstance(action.metavar, tuple) else [action.metavar]),
              getattr(action.type, '__name__', None)]
     return next((KINDS[name] for name in names if name in KINDS), 'text')
 
@@ -118,8 +119,8 @@ def random_line(tool: str, parser: argparse.ArgumentParser, number: int) -> Line
     def spoilt() -> bool:
         return chance.random() < bad
 
-    def one(action: argparse.Action) -> str:
-        kind = kind_of(action)
+    def one(action: argparse.Action, number: int = 0) -> str:
+        kind = kind_of(action, number)
         if action.choices:
             return chance.choice(['foo', '', '\x1b[31m'] if spoilt() or action.dest in TAKES_MINUTES else
                                  sorted(map(str, action.choices)))
@@ -138,7 +139,7 @@ def random_line(tool: str, parser: argparse.ArgumentParser, number: int) -> Line
             return [one(action) for _ in range(chance.choice([1, 1, 2, 3]))]
         if action.nargs == '?':
             return [one(action)] * (chance.random() < (0.5 if action.option_strings else 0.9))
-        return [one(action) for _ in range(action.nargs if isinstance(action.nargs, int) else 1)]
+        return [one(action, number) for number in range(action.nargs if isinstance(action.nargs, int) else 1)]
 
     for action in parser._actions:
         if action.dest == 'help' or action.dest in TAKES_MINUTES and (action.nargs == 0 or not spoilt()):

@@ -12,6 +12,8 @@ from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.commands.jobs import prepare_training
 from mmseg_vittm.commands.launch import divide_batch, is_first_of_node, is_main, prepare_launch, world_size
 from mmseg_vittm.commands.options import add_checkpoint_options, add_config_options, add_launch_options, run
+from mmseg_vittm.commands.teaching import set_teacher
+from mmseg_vittm.engine.distillation.options import DTYPES as TEACHER_DTYPES
 from mmseg_vittm.engine.processes.stop_signals import stop_signals
 from mmseg_vittm.engine.runner import AUTO, StrictRunner
 from mmseg_vittm.engine.work_dir.lock import hold
@@ -26,6 +28,11 @@ def parse_args() -> argparse.Namespace:
     add_checkpoint_options(parser)
     parser.add_argument('--pretrained', metavar='FILE',
                         help="weights of the backbone, or classifier: the authors', timm's, ours, .pth or .safetensors")
+    parser.add_argument('--teacher', nargs=2, metavar=('CONFIG', 'CHECKPOINT'),
+                        help='a trained segmentor of the same classes, which teaches this one by its logits; how, the '
+                        'settings distillation.* say: --cfg-options distillation.logits.temperature=4')
+    parser.add_argument('--teacher-dtype', choices=TEACHER_DTYPES,
+                        help="what the teacher computes in (default: the config's, or fp32)")
     parser.add_argument('--work-dir', metavar='DIR',
                         help='folder for logs, checkpoints and pictures (default: work_dirs/CONFIG), of one training '
                         'at a time; checkpoints of an earlier run there are moved to a subfolder when this one saves '
@@ -48,6 +55,7 @@ def main() -> None:
     mmseg_vittm.trust_checkpoints(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options, args.data_root, 'train')
     resume = dict(newest=True, auto=AUTO).get(args.resume, False)
+    set_teacher(cfg, args.teacher, args.teacher_dtype)
     prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume,
                      is_first_of_node(args.launcher))
     divide_batch(cfg, world_size(args.launcher))

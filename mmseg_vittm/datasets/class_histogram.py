@@ -3,7 +3,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import NullLocator
 from rich.markup import escape
 from rich.table import Table
@@ -51,14 +51,27 @@ def histogram_figure(classes: Sequence[str], pixels: np.ndarray, images: np.ndar
     Returns:
         The figure; make and save it in `house_style`, as `histogram_files` does.
     """
+    rows, columns = grid_of(len(classes))
+    figure = new_figure(ROW_HEIGHT * rows + 1.05, COLUMN_WIDTH * columns + 0.1)
+    draw_shares(figure, classes, pixels, images)
+    figure.suptitle(printable(title), x=0.01, ha='left', color=INK)
+    return figure
+
+
+def grid_of(classes: int) -> tuple[int, int]:
+    """Returns in how many rows and columns so many classes stand."""
+    columns = math.ceil(classes / ROWS)
+    return math.ceil(classes / columns), columns
+
+
+def draw_shares(figure: FigureBase, classes: Sequence[str], pixels: np.ndarray, images: np.ndarray) -> None:
+    """Draws the bars of `histogram_figure` into a figure, or a part of one."""
     order = np.argsort(-pixels, kind='stable')
-    columns = math.ceil(len(order) / ROWS)
-    rows = math.ceil(len(order) / columns)
+    rows, columns = grid_of(len(classes))
     shares = 100 * pixels / max(int(pixels.sum()), 1)
     seen = shares[shares > 0]
     low = 10.0 ** math.floor(math.log10(seen.min())) if seen.size else 0.1
     ticks = [10.0 ** k for k in range(2, round(math.log10(low)) - 1, -1 if low > 1e-3 else -2)]
-    figure = new_figure(ROW_HEIGHT * rows + 1.05, COLUMN_WIDTH * columns + 0.1)
     panels = figure.subplots(1, columns, squeeze=False)[0]
     for number, axes in enumerate(panels):
         part = order[number * rows:(number + 1) * rows]
@@ -76,8 +89,6 @@ def histogram_figure(classes: Sequence[str], pixels: np.ndarray, images: np.ndar
                       color=GREY if pixels[i] else NEVER)
             if not pixels[i]:
                 axes.get_yticklabels()[row].set_color(NEVER)
-    figure.suptitle(printable(title), x=0.01, ha='left', color=INK)
-    return figure
 
 
 def histogram_files(classes: Sequence[str], pixels: np.ndarray, images: np.ndarray, title: str) -> dict[str, bytes]:

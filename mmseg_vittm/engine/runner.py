@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
@@ -20,6 +21,7 @@ from ..weights.dataset_meta import check_classes
 from ..weights.mmengine_loader import use_safe_reading
 from ..weights.whole_model import load_model_weights, read_checkpoint, unwrapped
 from .checked_data import use_checked_data
+from .distillation.runs import awaits_teacher, find_teacher
 from .hooks.stop_hook import StopHook
 from .processes.data_workers import guard_workers
 from .processes.named_deaths import named_deaths
@@ -57,8 +59,9 @@ class StrictRunner(Runner):
     way when it saves its own, see `EarlierRun`.
 
     A signal that asks it to stop is answered after the iteration under way, see `StopHook`. A data worker or another
-    process that dies is a `TrainingError`. Its data is checked, see `CheckedDataset`. MMSegmentation's own tools take
-    it by `runner_type='StrictRunner'`.
+    process that dies is a `TrainingError`. Its data is checked, see `CheckedDataset`. Where its config has a section
+    `distillation`, the model has a teacher while it trains. MMSegmentation's own tools take it by
+    `runner_type='StrictRunner'`.
 
     Attributes:
         allow_partial: Load what fits of a checkpoint instead, and log what does not.
@@ -88,6 +91,12 @@ class StrictRunner(Runner):
         super().setup_env(env_cfg)
         self._timestamp = self._folder.make(self._work_dir, self._timestamp)
 
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Wraps the model for several processes; one that awaits a teacher only once it trains, with its teacher."""
+        if awaits_teacher(self, model):
+            return model.to(get_device())
+        return super().wrap_model(model_wrapper_cfg, model)
+
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Builds the logger; where its file cannot be written, as on a full disk, the run ends and says so."""
         logger = super().build_logger(*args, **kwargs)
@@ -112,6 +121,10 @@ class StrictRunner(Runner):
         with (stop_signals() as signals, hold([self.work_dir, *save_folders(self)]), self._folder.kept_if_begun(),
               named_deaths(f'; what was saved before is whole: go on with {self.how_to_go_on}')):
             self.register_hook(StopHook(signals))
+            if awaits_teacher(self, self.model):
+                find_teacher(self)
+                self.model = self.wrap_model(self.cfg.get('model_wrapper_cfg'), self.model)
+                self._settings = settings_of(self.cfg, get_world_size())
             model = super().train()
             if not self._saved:
                 self._dump_config()

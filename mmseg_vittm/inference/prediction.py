@@ -2,12 +2,16 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from mmseg.registry import DATASETS
-from torch import nn
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
 
 from ..errors import InputError
 from ..visualization.pictures import add_legend, overlay
 from ..weights.dataset_meta import num_classes
+
+ROWS = 64  # of logits that are copied at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +24,14 @@ class Prediction:
         labels: Class indices (H, W) at the image's size: uint8, or uint16 with more than 256 classes.
         classes: Names of the classes.
         palette: One RGB colour per class.
+        confidence: How probable each pixel's label is, (H, W) float32; None unless the predictor was to say it.
     """
     name: str
     image: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
     classes: tuple[str, ...] = field(repr=False)
     palette: tuple[tuple[int, int, int], ...] = field(repr=False)
+    confidence: np.ndarray | None = field(default=None, repr=False)
 
     def overlay(self, opacity: float = 0.5, legend: bool = False) -> np.ndarray:
         """Returns the image under the labels' colours, (H, W, 3) uint8 RGB.
@@ -36,6 +42,24 @@ class Prediction:
         """
         picture = overlay(self.image, self.labels, self.palette, opacity)
         return add_legend(picture, self.labels, self.classes, self.palette) if legend else picture
+
+
+def confidence_of(sample: SegDataSample) -> Tensor:
+    """Returns how probable each pixel's label is, (H, W) float32, by the softmax of a segmentor's final logits.
+
+    In windows these are the mean of the logits that overlapping windows give a pixel, as the labels are made of. Of a
+    head of one channel it is the sigmoid's probability of what was chosen.
+
+    Args:
+        sample: What the segmentor gave: its `confidence`, or else `seg_logits`.
+    """
+    if 'confidence' in sample:
+        return sample.confidence.data[0]
+    logits = sample.seg_logits.data  # (C, H, W), or (1, H, W) of probabilities
+    if len(logits) == 1:
+        return torch.where(sample.pred_sem_seg.data[0] > 0, logits[0], 1 - logits[0]).float()
+    stripes = (stripe.float() for stripe in logits.split(ROWS, dim=1))
+    return torch.cat([(stripe.amax(0) - stripe.logsumexp(0)).exp() for stripe in stripes])
 
 
 def classes_of(model: nn.Module) -> tuple[tuple[str, ...], tuple[tuple[int, int, int], ...]]:

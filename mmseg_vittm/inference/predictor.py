@@ -14,7 +14,8 @@ from ..weights.mmengine_loader import use_safe_reading
 from .batch_queue import BatchQueue, Item
 from .host_memory import Trimmer
 from .images import CHANNEL_ORDERS, Source, as_bgr
-from .prediction import Prediction, classes_of
+from .prediction import Prediction, classes_of, confidence_of
+from .slide_segmentor import SlideSegmentor
 from .test_pipeline import build_test_pipeline
 
 ON_ERROR = ('raise', 'return')
@@ -35,13 +36,15 @@ class Predictor:
         batch_size: Images of the same size after the pipeline go through the model together, up to so many; 1 is for
             live streams, where every result should follow its image.
         channel_order: `'bgr'`, as in MMSegmentation and OpenCV, or `'rgb'`: of arrays with colour.
+        with_confidence: Whether predictions have `confidence`; a SlideSegmentor then says it whoever asks.
 
     Raises:
         InputError: An argument is none of these, or the model has no config whose `test_pipeline` loads images by
             `LoadImageFromFile` in colour.
     """
 
-    def __init__(self, model: nn.Module, batch_size: int = 4, channel_order: str = 'bgr'):
+    def __init__(self, model: nn.Module, batch_size: int = 4, channel_order: str = 'bgr',
+                 with_confidence: bool = False):
         if not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f'batch_size must be a positive integer, got {batch_size!r}')
         _check_choice('channel_order', channel_order, CHANNEL_ORDERS)
@@ -50,6 +53,9 @@ class Predictor:
         self._reader, self._pipeline = _build_pipeline(model)
         self.classes, self.palette = classes_of(model)
         self._label_type = np.uint8 if len(self.classes) <= 256 else np.uint16
+        self.with_confidence = with_confidence
+        if with_confidence and isinstance(model, SlideSegmentor):
+            model.test_cfg['with_confidence'] = True
         if model.training:
             model.eval()
 
@@ -129,6 +135,7 @@ class Predictor:
                 samples = self.model.test_step({key: [item.data[key] for item in batch]
                                                 for key in ('inputs', 'data_samples')})
             labels = [sample.pred_sem_seg.data[0].cpu().numpy().astype(self._label_type) for sample in samples]
+            confidences = [confidence_of(sample).cpu().numpy() if self.with_confidence else None for sample in samples]
         except InputError:  # about the model, not the image
             raise
         except Exception as error:  # a model may raise anything, for one image of the batch or for its size
@@ -140,8 +147,8 @@ class Predictor:
             item.result = _failure(f'{item.name}: the model fails on this image of {_size(item.image)}', error)
             item.data = None
             return
-        for item, found in zip(batch, labels, strict=True):
-            item.result = Prediction(item.name, item.image[..., ::-1], found, self.classes, self.palette)
+        for item, found, sure in zip(batch, labels, confidences, strict=True):
+            item.result = Prediction(item.name, item.image[..., ::-1], found, self.classes, self.palette, sure)
             item.data = None
         _trim()
 

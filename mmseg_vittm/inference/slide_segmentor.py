@@ -6,10 +6,10 @@ from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder, SegTTAModel
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.structures import SegDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..stack import MODELS
-from .windows import resampling_matrix, window_labels, window_logits, window_starts
+from .windows import resampling_matrix, tiled_confidence, window_labels, window_logits, window_starts
 
 # Pixels that go through the network together unless `test_cfg.window_batch` says how many windows do.
 PIXELS_TOGETHER = {'cpu': 4 * 512**2, 'cuda': 32 * 512**2}
@@ -25,12 +25,14 @@ class SlideSegmentor(EncoderDecoder):
     (`windows.resampling_matrix`), and labels are computed a stripe of rows at a time. Windows of an image, and of a
     batch, go through the network together. Labels differ from EncoderDecoder's where two logits are equal to rounding.
 
-    Two entries of `test_cfg` on top of EncoderDecoder's:
+    Three entries of `test_cfg` on top of EncoderDecoder's:
 
     - `window_batch`: how many windows go through the network together. The default is what makes 4 x 512 x 512
       pixels on a CPU and 32 x 512 x 512 on a GPU, one window at least.
     - `with_logits`: also return `seg_logits` (C, H, W) in the original size, as EncoderDecoder always does;
       `SlideTTAModel` sets it.
+    - `with_confidence`: also return `confidence` (1, H, W), the softmax probability of each pixel's label, without
+      logits in the image's size; `Predictor(with_confidence=True)` sets it.
 
     Heads whose `predict` is not BaseDecodeHead's (a forward pass and a resize) run as in EncoderDecoder.
     """
@@ -74,9 +76,7 @@ class SlideSegmentor(EncoderDecoder):
 
     def is_linear_after_head(self) -> bool:
         """Whether `predict` of the decode head is its forward pass and a bilinear resize."""
-        kind = type(self.decode_head)
-        return (issubclass(kind, BaseDecodeHead) and kind.predict is BaseDecodeHead.predict
-                and kind.predict_by_feat is BaseDecodeHead.predict_by_feat)
+        return gives_logits(self.decode_head)
 
     def _windows(self, inputs: Size, meta: dict) -> tuple[Size, Size, tuple[tuple[int, ...], tuple[int, ...]]]:
         """Returns the size of the logits before they are cut and resized, that of a window, and the windows' starts."""
@@ -115,6 +115,11 @@ class SlideSegmentor(EncoderDecoder):
 
     def _finish(self, sample: SegDataSample, low: Tensor, rows: Tensor, cols: Tensor) -> None:
         """Writes labels, and logits where they are wanted, into a data sample."""
+        if low.shape[0] > 1 and self.test_cfg.get('with_confidence', False):
+            labels, confidence = (PixelData(data=one[None]) for one in tiled_confidence(low, rows, cols))
+            sample.set_data(dict(pred_sem_seg=labels, confidence=confidence))
+            if not self.test_cfg.get('with_logits', False):
+                return
         if low.shape[0] > 1 and not self.test_cfg.get('with_logits', False):
             sample.set_data(dict(pred_sem_seg=PixelData(data=window_labels(low, rows, cols)[None])))
             return
@@ -125,6 +130,13 @@ class SlideSegmentor(EncoderDecoder):
             logits = logits.sigmoid()
             labels = (logits > self.decode_head.threshold).to(logits)
         sample.set_data(dict(seg_logits=PixelData(data=logits), pred_sem_seg=PixelData(data=labels)))
+
+
+def gives_logits(head: nn.Module) -> bool:
+    """Whether a decode head's forward pass gives logits, which its `predict` only resizes."""
+    kind = type(head)
+    return (issubclass(kind, BaseDecodeHead) and kind.predict is BaseDecodeHead.predict
+            and kind.predict_by_feat is BaseDecodeHead.predict_by_feat)
 
 
 @MODELS.register_module()

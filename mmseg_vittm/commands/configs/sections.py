@@ -1,6 +1,6 @@
 """What the sections of a config are: which registry builds them, which keys they have, and who reads them."""
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -8,6 +8,8 @@ from mmengine.config import ConfigDict
 from mmengine.runner import Runner
 from mmengine.runner.utils import set_random_seed  # noqa: F401  (where Runner.set_randomness ends)
 from mmengine.utils.dl_utils import set_multi_processing
+
+from ...engine.distillation.options import FeatureOptions, LogitOptions, TeacherOptions
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ def _plain(*names: str, **more: Any) -> Keys:
 
 def _arguments(function: Any, *without: str) -> list[str]:
     return [name for name in inspect.signature(function).parameters if name not in ('self', *without)]
+
+
+def _fields(options: type) -> list[str]:
+    return [field.name for field in fields(options)]
 
 
 MODEL, TRANSFORM, DATASET = Built('MODELS'), Built('TRANSFORMS'), Built('DATASETS', more=frozenset(
@@ -86,6 +92,8 @@ SECTIONS: dict[str, Any] = dict.fromkeys(RUNNER_ARGUMENTS) | dict.fromkeys((
                                  any=None)),
     randomness=_plain(*_arguments(Runner.set_randomness)),
     auto_scale_lr=_plain('enable', 'base_batch_size'),
+    distillation=_plain('ignore_void', teacher=_plain(*_fields(TeacherOptions)), logits=_plain(*_fields(LogitOptions)),
+                        features=_plain(*_fields(FeatureOptions))),
     custom_imports=_plain('imports', 'allow_failed_imports'),
     model_wrapper_cfg=Built('MODEL_WRAPPERS', 'MMDistributedDataParallel', given=frozenset(['module', 'device_ids'])),
 )

@@ -16,7 +16,8 @@ OPTIMIZER = r'optim_wrapper(\.\w+)?\.optimizer'
 FROM_CHECKPOINT = re.compile(rf'{OPTIMIZER}(\..*)?|optim_wrapper(\.\w+)?\.(paramwise_cfg(\..*)?|constructor)|'
                              r'param_scheduler\b.*|auto_scale_lr\b.*|randomness\.seed|model\.(.*\.)?(init_cfg|pretrained)(\..*)?')
 # Under these the checkpoint's state belongs to something else.
-IMPOSSIBLE = re.compile(rf'{OPTIMIZER}\.type|param_scheduler(\.\w+)?(\[\d+\]\.type)?|train_cfg\.type')
+IMPOSSIBLE = re.compile(rf'{OPTIMIZER}\.type|param_scheduler(\.\w+)?(\[\d+\]\.type)?|train_cfg\.type|'
+                        r'distillation\.(features(\.(student|teacher))?|teacher\.sha256)')
 ABSENT = 'not set'
 
 
@@ -89,6 +90,7 @@ def compare(old: dict[str, Any], new: dict[str, Any], path: str) -> list[Differe
     """
     if TOTAL_BATCH not in old:  # of mmengine's, where the number of processes is not known
         new = {name: value for name, value in new.items() if name != TOTAL_BATCH}
+    _check_teachers(old.get('distillation'), new.get('distillation'), path)
     found = [one for one in differences(old, new) if not _says_nothing(one)]
     impossible = [str(one) for one in found if one.is_impossible]
     if impossible:
@@ -96,6 +98,23 @@ def compare(old: dict[str, Any], new: dict[str, Any], path: str) -> list[Differe
                               'those of that run, or begin a new one from its weights: load_from=PATH without '
                               'resume=True')
     return found
+
+
+def _check_teachers(old: dict | None, new: dict | None, path: str) -> None:
+    """Checks that both runs have a teacher, or none.
+
+    Raises:
+        CheckpointError: One has; says how to go on.
+    """
+    if bool(old) == bool(new):
+        return
+    anew = 'or begin a new run from its weights: load_from=PATH without resume=True'
+    if new:
+        raise CheckpointError(f'{path}: its run had no teacher, and this one has; leave the teacher out, {anew}')
+    teacher = old.get('teacher') if isinstance(old, dict) else None
+    files = [shown((teacher if isinstance(teacher, dict) else {}).get(name)) for name in ('config', 'checkpoint')]
+    raise CheckpointError(f'{path}: its run had a teacher, and this one has none; give it, teacher=CONFIG CHECKPOINT '
+                          f'(they were {files[0]} and {files[1]}), {anew}')
 
 
 def describe(found: list[Difference]) -> Iterator[str]:
@@ -135,7 +154,12 @@ def _with(settings: Any, keys: tuple[str | int, ...], value: Any) -> Any:
 
 
 def _says_nothing(one: Difference) -> bool:
-    """Whether it is the first weights, which the checkpoint's replace, and the run asks for no others."""
+    """Whether it is the first weights, which the checkpoint's replace, and the run asks for no others.
+
+    Or where the files of a teacher are, whose weights are compared.
+    """
+    if one.name in ('distillation.teacher.config', 'distillation.teacher.checkpoint'):
+        return True
     return bool(re.search(r'(^|\.)(init_cfg|pretrained)\b', one.name)) and one.new is None
 
 

@@ -1,5 +1,6 @@
 """The settings of a run as its checkpoints keep them: plain text that is read without running anything in it."""
 import ast
+import contextlib
 import inspect
 import json
 import re
@@ -7,12 +8,17 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...errors import InputError
+from ..distillation.options import SECTION as DISTILLATION
+from ..distillation.options import DistillationOptions
+
 SETTINGS = 'settings'  # in a checkpoint's `meta`
 LONGEST = 2**18  # characters that are read; those of a config are some 20,000
 DEEPEST = 40  # levels of dicts and lists; those of a config are about 8
 # What of a config decides what a training computes. All else is paths, names, or the tests'.
 PARTS = ('model', 'data_preprocessor', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'val_cfg', 'train_cfg',
-         'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'randomness', 'default_hooks', 'custom_hooks')
+         'optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'randomness', 'default_hooks', 'custom_hooks',
+         DISTILLATION)
 # What of these parts does not: how fast data are loaded, and what is logged, shown and kept, and how often.
 LOADING = ('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'multiprocessing_context', 'timeout')
 REPORTING = ('timer', 'logger', 'checkpoint', 'visualization', 'pictures', 'mean_loss')
@@ -47,6 +53,9 @@ def settings_of(cfg: Config | dict, processes: int | None = 1) -> dict[str, Any]
         settings['default_hooks'] = {key: value for key, value in hooks.items() if key not in REPORTING}
     if isinstance(settings.get('param_scheduler'), dict) and 'type' in settings['param_scheduler']:
         settings['param_scheduler'] = [settings['param_scheduler']]
+    if settings.get(DISTILLATION):
+        with contextlib.suppress(InputError):  # of a test, which needs no teacher; a training names what is wrong
+            settings[DISTILLATION] = DistillationOptions.of(settings[DISTILLATION]).settings()
     return settings
 
 

@@ -3,6 +3,7 @@
 `rows` and `cols` are matrices of `axis.resampling_matrix`. `window_logits` is the readable reference;
 `window_labels` is its argmax over classes, a stripe of rows at a time.
 """
+from collections.abc import Iterator
 from functools import cache
 
 import torch
@@ -54,19 +55,39 @@ def tiled_labels(low: Tensor, rows: Tensor, cols: Tensor) -> Tensor:
     A block of columns is expanded for all cells of the other axis, then a few rows of it, both from those cells alone
     that reach the tile.
     """
-    classes, height, width = low.shape[0], rows.shape[0], cols.shape[0]
+    labels = torch.empty(rows.shape[0], cols.shape[0], dtype=torch.int64, device=low.device)
+    for place, logits in _tiles(low, rows, cols):
+        labels[place] = argmax_last(logits)
+    return labels
+
+
+def tiled_confidence(low: Tensor, rows: Tensor, cols: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns what `tiled_labels` does, and how probable each label is: `window_logits(...).softmax(0).amax(0)`.
+
+    Returns:
+        Labels (H, W), int64, and probabilities (H, W), float32.
+    """
+    labels = torch.empty(rows.shape[0], cols.shape[0], dtype=torch.int64, device=low.device)
+    confidence = torch.empty(labels.shape, device=low.device)
+    for place, logits in _tiles(low, rows, cols):
+        labels[place] = argmax_last(logits)
+        confidence[place] = (logits.amax(-1) - logits.logsumexp(-1)).exp()
+    return labels, confidence
+
+
+def _tiles(low: Tensor, rows: Tensor, cols: Tensor) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
+    """Yields where a tile is in the image, and its logits (h, w, C)."""
+    classes, width = low.shape[0], cols.shape[0]
     cells = low.float().permute(1, 2, 0).contiguous()  # (Ky, Kx, C): the argmax is over contiguous numbers
-    labels = torch.empty(height, width, dtype=torch.int64, device=low.device)
     step = max(32, TILE.get(low.device.type, TILE['cuda']) // (TILE_ROWS * classes))
-    stripes = [(top, *_reached(rows[top:top + TILE_ROWS])) for top in range(0, height, TILE_ROWS)]
+    stripes = [(top, *_reached(rows[top:top + TILE_ROWS])) for top in range(0, len(rows), TILE_ROWS)]
     with torch.autocast(low.device.type, enabled=False):
         for left in range(0, width, step):
             reach, weights = _reached(cols[left:left + step])
             expanded = (weights @ cells[:, reach]).flatten(1)  # (Ky, columns * C)
             for top, reach, weights in stripes:
-                logits = (weights @ expanded[reach]).unflatten(1, (-1, classes))
-                labels[top:top + TILE_ROWS, left:left + step] = argmax_last(logits)
-    return labels
+                place = slice(top, top + TILE_ROWS), slice(left, left + step)
+                yield place, (weights @ expanded[reach]).unflatten(1, (-1, classes))
 
 
 @cache

@@ -125,3 +125,21 @@ def test_a_source_that_changed_since_is_told(tmp_path):
     lab = laboratory(tmp_path, rows=rows)
     with pytest.raises(InputError, match='vit_16/seed0/iter_4.pth, from which toy/warm/seed0 began, has changed since'):
         lab.is_done(run)
+
+
+def test_a_teacher_is_a_setting_and_its_weights_are_what_the_run_saw(tmp_path):
+    def taught(temperature: float) -> Laboratory:
+        options = {'distillation.logits.temperature': temperature}
+        return laboratory(tmp_path, rows=[*PLAN['rows'], dict(name='taught', config='vittm.py', teacher='vit_16',
+                                                              cfg_options=options)])
+    lab, run = taught(3.0), Run('toy', 'taught', 0)
+    settings = lab.settings(run)['distillation']
+    assert settings['logits']['temperature'] == 3.0 and settings['teacher']['sha256'] is None
+    assert settings['teacher']['checkpoint'] == str(lab.checkpoint(Run('toy', 'vit_16', 0)))
+    settings['teacher']['sha256'] = 'known once it is loaded'
+    save(lab, run, distillation=settings)
+    assert lab.is_done(run)
+    with pytest.raises(InputError, match='distillation.logits.temperature was 3.0, is 4.0'):
+        taught(4.0).is_done(run)
+    with pytest.raises(InputError, match='distillation.* was .*, is not set'):
+        laboratory(tmp_path, rows=[*PLAN['rows'], dict(name='taught', config='vittm.py')]).is_done(run)
