@@ -16,7 +16,7 @@ HINT = ("the MMSegmentation side of mmseg_vittm needs mmengine, mmcv and mmsegme
 _CHATTER = 'Could not import OneDL'
 # What modules of ours take through this door, and where it is.
 _NAMES = {'MMLogger': 'mmengine.logging', 'BaseModule': 'mmengine.model', 'DATASETS': 'mmseg.registry',
-          'MODELS': 'mmseg.registry'}
+          'MODELS': 'mmseg.registry', 'WEIGHT_INITIALIZERS': 'mmengine.registry'}
 _WARNINGS = ('.*MultiScaleDeformableAttention.*', '.*multi-scale deformable attention.*')
 
 

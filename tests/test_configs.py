@@ -9,7 +9,7 @@ import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.commands.configs.reading import datasets_of
 
 CONFIGS = sorted(path.relative_to(ROOT / 'configs').as_posix()
-                 for folder in ('', 'camvid') for path in (ROOT / 'configs' / folder).glob('*.py'))
+                 for folder in ('', 'camvid', 'warm_start') for path in (ROOT / 'configs' / folder).glob('*.py'))
 ADE20K = [name for name in CONFIGS if name.endswith('ade20k.py')]
 
 

@@ -9,7 +9,7 @@ PACKAGE = ROOT / 'mmseg_vittm'
 FLOORS = (
     {'errors', 'outputs', 'stack', 'version', 'visualization'},
     {'vittm'},
-    {'weights'},
+    {'weights', 'weights.warm_start'},
     {'inference', 'inference.windows', 'backbones', 'classification', 'datasets', 'datasets.toy'},
     {'measure', 'measure.benchmark', 'measure.complexity', 'measure.laboratory', 'measure.plots', 'engine',
      'engine.distillation', 'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},

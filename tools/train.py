@@ -28,6 +28,9 @@ def parse_args() -> argparse.Namespace:
     add_checkpoint_options(parser)
     parser.add_argument('--pretrained', metavar='FILE',
                         help="weights of the backbone, or classifier: the authors', timm's, ours, .pth or .safetensors")
+    parser.add_argument('--warm-start', metavar='FILE_OR_NAME',
+                        help='begin the backbone from a ViT of any patch size: a file of its weights, or a name of '
+                        "timm's, which is downloaded")
     parser.add_argument('--teacher', nargs=2, metavar=('CONFIG', 'CHECKPOINT'),
                         help='a trained segmentor of the same classes, which teaches this one by its logits; how, the '
                         'settings distillation.* say: --cfg-options distillation.logits.temperature=4')
@@ -57,7 +60,7 @@ def main() -> None:
     resume = dict(newest=True, auto=AUTO).get(args.resume, False)
     set_teacher(cfg, args.teacher, args.teacher_dtype)
     prepare_training(cfg, args.work_dir, args.pretrained, args.amp, resume,
-                     is_first_of_node(args.launcher))
+                     is_first_of_node(args.launcher), args.warm_start)
     divide_batch(cfg, world_size(args.launcher))
     keep_freed()
     prepare_launch(cfg, args.launcher, args.local_rank)  # a signal ends it: it may wait for a process that is gone

@@ -3,7 +3,15 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from ..stack import BaseModule, MMLogger
+from ..errors import InputError
+from ..stack import WEIGHT_INITIALIZERS, BaseModule, MMLogger
+from ..weights.report import LoadReport
+from ..weights.warm_start.images import Images
+from ..weights.warm_start.pending import CALIBRATIONS, Pending, put_off
+from ..weights.warm_start.source import ViTWeights
+from ..weights.warm_start.timm_names import read_any_source
+
+WARM_START = "dict(type='WarmStart', checkpoint=FILE or a name of timm's), with mean, std and calibration if need be"
 
 
 def resolve_indices(out_indices: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
@@ -23,12 +31,13 @@ def resolve_indices(out_indices: int | Sequence[int], num_layers: int) -> tuple[
 class PretrainedBackbone(BaseModule):
     """Base of our backbones: freezes embeddings and first blocks, loads `init_cfg` weights strictly.
 
-    A subclass gives `embeddings()`, `blocks()` and `load_pretrained()`.
+    A subclass gives `embeddings()`, `blocks()`, `load_pretrained()` and `take_vit()`.
 
     Args:
         frozen_layers: -1 for none; n for the embeddings and the first n blocks, all of it where n is the
             number of blocks.
-        init_cfg: None, mmengine's initialisers, or `dict(type='Pretrained', checkpoint=PATH)`.
+        init_cfg: None, mmengine's initialisers, `dict(type='Pretrained', checkpoint=PATH)`, or `dict(type='WarmStart',
+            checkpoint=...)`, whose other keys are the arguments of `WarmStart`.
     """
 
     def __init__(self, frozen_layers: int, init_cfg: dict | list | None):
@@ -46,6 +55,28 @@ class PretrainedBackbone(BaseModule):
     def load_pretrained(self, path: str):
         """Loads a checkpoint file strictly and returns its `LoadReport`."""
         raise NotImplementedError
+
+    def take_vit(self, source: ViTWeights, report: LoadReport, calibration: str) -> Pending:
+        """Takes a ViT's weights strictly, and returns what is left to do once there are images."""
+        raise NotImplementedError
+
+    def warm_start(self, checkpoint: str, mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
+                   calibration: str = 'anchored') -> LoadReport:
+        """Begins from a ViT's weights; see `WarmStart` for the arguments.
+
+        What needs images is left for `StrictRunner`, which does it before the first iteration.
+
+        Raises:
+            InputError: There is no such file or name of timm's, or it cannot be downloaded; or an argument is wrong.
+            CheckpointError: It cannot be read, or is of another width, depth or kind than this model.
+        """
+        if calibration not in CALIBRATIONS:
+            raise InputError(f'WarmStart: calibration must be one of {sorted(CALIBRATIONS)}, got {calibration!r}')
+        images = None if mean is None and std is None else Images.checked(mean, std)
+        source, report = read_any_source(checkpoint)
+        source.images = images or source.images
+        put_off(self, self.take_vit(source, report, calibration))
+        return report
 
     def _freeze(self) -> None:
         """Stops gradients in the frozen layers and puts them in evaluation mode."""
@@ -77,16 +108,50 @@ class PretrainedBackbone(BaseModule):
             CheckpointError: The checkpoint of `init_cfg` cannot be read, or does not fit this model exactly.
         """
         several = self.init_cfg if isinstance(self.init_cfg, (list, tuple)) else ()
-        if any(cfg.get('type') == 'Pretrained' for cfg in several):
-            raise ValueError("init_cfg must be dict(type='Pretrained', checkpoint=PATH), not a list with it, which "
+        strict = [cfg.get('type') for cfg in several if cfg.get('type') in ('Pretrained', 'WarmStart')]
+        if strict:
+            raise ValueError(f"init_cfg must be dict(type='{strict[0]}', checkpoint=PATH), not a list with it, which "
                              'mmengine would not load strictly')
-        if isinstance(self.init_cfg, dict) and self.init_cfg.get('type') == 'Pretrained':
-            extra = set(self.init_cfg) - {'type', 'checkpoint'}
-            if extra or 'checkpoint' not in self.init_cfg:
-                raise ValueError("init_cfg must be dict(type='Pretrained', checkpoint=PATH), "
-                                 f'got the keys {sorted(self.init_cfg)}')
-            report = self.load_pretrained(self.init_cfg['checkpoint'])
-            MMLogger.get_current_instance().info(f'{type(self).__name__}: loaded {report}')
-            self._is_init = True
-        else:
+        kind = self.init_cfg.get('type') if isinstance(self.init_cfg, dict) else None
+        if kind not in ('Pretrained', 'WarmStart'):
             super().init_weights()
+            return
+        keys = {'checkpoint'} if kind == 'Pretrained' else {'checkpoint', 'mean', 'std', 'calibration'}
+        given = {name: value for name, value in self.init_cfg.items() if name != 'type'}
+        if not {'checkpoint'} <= set(given) <= keys:
+            wish = "dict(type='Pretrained', checkpoint=PATH)" if kind == 'Pretrained' else WARM_START
+            raise ValueError(f'init_cfg must be {wish}, got the keys {sorted(self.init_cfg)}')
+        report = self.load_pretrained(given['checkpoint']) if kind == 'Pretrained' else self.warm_start(
+            **given)
+        loaded = 'loaded' if kind == 'Pretrained' else 'warm start, took'
+        MMLogger.get_current_instance().info(f'{type(self).__name__}: {loaded} {report}')
+        self._is_init = True
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class WarmStart:
+    """`init_cfg=dict(type='WarmStart', ...)` of our backbones: begins from a ViT, of any patch size and grid.
+
+    Args:
+        checkpoint: A file of a ViT's weights, `.pth` or `.safetensors`: timm's of a ViT, DeiT, DeiT-III, DINOv2,
+            DINOv3, EVA-02, SigLIP or CLIP, Meta's and open_clip's, or ours of a `ViTBackbone`; or a name of timm's,
+            which it downloads.
+        mean: Mean of the images that the ViT was trained with, RGB from 0 to 255; None for its family's.
+        std: Their standard deviation, likewise.
+        calibration: How read and write norms are set from images before the first iteration: `'anchored'`,
+            `'least_squares'`, `'moments'`, `'scale'`, or `'none'`; see `weights.warm_start.calibration`.
+    """
+
+    def __init__(self, checkpoint: str, mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
+                 calibration: str = 'anchored'):
+        self.arguments = dict(checkpoint=checkpoint, mean=mean, std=std, calibration=calibration)
+
+    def __call__(self, module: nn.Module) -> None:
+        """Begins a backbone of ours; mmengine calls it for other modules alone.
+
+        Raises:
+            InputError: The module is none of ours.
+        """
+        if not isinstance(module, PretrainedBackbone):
+            raise InputError(f"init_cfg type='WarmStart' is for ViTTM and ViTBackbone, got a {type(module).__name__}")
+        module.warm_start(**self.arguments)

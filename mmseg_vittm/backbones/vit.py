@@ -10,6 +10,9 @@ from ..vittm.streams import to_pair
 from ..weights.families import OUR_VIT, TIMM_VIT, VIT_CLASSIFIER, WHOLE_MODEL
 from ..weights.positions import fit_vit_positions
 from ..weights.pretrained import LoadReport, load_pretrained
+from ..weights.warm_start.pending import Pending
+from ..weights.warm_start.source import ViTWeights
+from ..weights.warm_start.vit_fit import warm_start_vit
 from .base import PretrainedBackbone, resolve_indices
 
 
@@ -34,7 +37,8 @@ class ViTBackbone(PretrainedBackbone):
         frozen_layers: -1 for none, n for the embeddings and the first n blocks.
         pretrained: Download timm's ImageNet weights of `model_name`.
         init_cfg: `dict(type='Pretrained', checkpoint=PATH)` loads, strictly, timm's weight files, our own
-            backbone weights or an MMSegmentation checkpoint with this backbone, `.pth` or `.safetensors`.
+            backbone weights or an MMSegmentation checkpoint with this backbone, `.pth` or `.safetensors`;
+            `dict(type='WarmStart', checkpoint=FILE or timm's name)` begins from a ViT of any patch size and grid.
 
     Raises:
         ValueError: An argument is out of range, or `model_name` is no Vision Transformer.
@@ -103,6 +107,12 @@ class ViTBackbone(PretrainedBackbone):
         grid = self.vit.patch_embed.grid_size
         return load_pretrained(self, path, (WHOLE_MODEL, OUR_VIT, VIT_CLASSIFIER, TIMM_VIT), unbuilt,
                                lambda family: fit_vit_positions(grid, prefix, family.square_positions))
+
+    def take_vit(self, source: ViTWeights, report: LoadReport, calibration: str) -> Pending:
+        """Takes a ViT's weights strictly; nothing is to be calibrated."""
+        warm_start_vit(self.vit, source, report, self.arch_layers)
+        prefix = 0 if self.vit.no_embed_class else self.vit.num_prefix_tokens
+        return Pending([self.vit.patch_embed.proj], source.images, source.rgb, (self.vit.pos_embed, prefix))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map (B, C, h, w) of patch tokens per index of `out_indices`, of images (B, 3, H, W)."""

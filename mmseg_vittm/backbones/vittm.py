@@ -9,6 +9,10 @@ from ..vittm.encoder import check_choice
 from ..vittm.streams import concat_maps, tokens_to_map
 from ..weights.families import AUTHORS, OUR_VITTM, TIMM_VITTM, VITTM_CLASSIFIER, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
+from ..weights.warm_start.fit import source_grid, warm_start_encoder
+from ..weights.warm_start.pending import Pending
+from ..weights.warm_start.source import ViTWeights
+from ..weights.warm_start.teacher import Teacher
 from .base import PretrainedBackbone, resolve_indices
 
 OUT_TOKENS = ('process', 'memory', 'concat')
@@ -40,8 +44,16 @@ class ViTTM(PretrainedBackbone):
         drop_path_rate: Stochastic depth of the last block; earlier ones have linearly less.
         with_cp: Recompute blocks in the backward pass: less memory, more time.
         frozen_layers: -1 for none, n for the embeddings and the first n blocks.
+        layer_scale: Initial value of LayerScale on the encoder's branches, True for 1e-5; None for none. This and
+            the next four are for warm starts from ViTs that have them.
+        qk_norm: A LayerNorm on the encoder's queries and keys.
+        activation: Of the encoder's MLP: `'gelu' | 'quick_gelu'`.
+        mlp: The encoder's: `'mlp' | 'swiglu' | 'swiglu_norm'`.
+        rope: Rotary position embedding in the process tokens' self-attention: `'dinov3' | 'eva02' | 'rope_vit'`, or
+            a dict, see `vittm.vit_block.resolve_rope`; None for none.
         init_cfg: `dict(type='Pretrained', checkpoint=PATH)` loads, strictly, the authors' files, our own
-            backbone weights or an MMSegmentation checkpoint with this backbone, `.pth` or `.safetensors`.
+            backbone weights or an MMSegmentation checkpoint with this backbone, `.pth` or `.safetensors`;
+            `dict(type='WarmStart', checkpoint=FILE or timm's name)` begins from a ViT, see `WarmStart`.
 
     Raises:
         ValueError: An argument is out of range, or contradicts another; the message says which.
@@ -64,6 +76,11 @@ class ViTTM(PretrainedBackbone):
                  drop_path_rate: float = 0.0,
                  with_cp: bool = False,
                  frozen_layers: int = -1,
+                 layer_scale: float | bool | None = None,
+                 qk_norm: bool = False,
+                 activation: str = 'gelu',
+                 mlp: str = 'mlp',
+                 rope: str | dict | None = None,
                  init_cfg: dict | list | None = None):
         super().__init__(frozen_layers, init_cfg)
         check_choice('out_tokens', out_tokens, OUT_TOKENS)
@@ -75,7 +92,8 @@ class ViTTM(PretrainedBackbone):
         self.encoder = ViTTMEncoder(
             arch, img_size, in_channels, process_patch_size, memory_patch_size, process_init, num_process_tokens,
             read_write_head, latent_dims, fusion, memory_mlp_ratio, drop_path_rate, with_cp,
-            write_last=out_tokens != 'process')
+            write_last=out_tokens != 'process', layer_scale=layer_scale, qk_norm=qk_norm, activation=activation,
+            mlp=mlp, rope=rope)
         self._freeze()
 
     def embeddings(self) -> list[nn.Module]:
@@ -94,6 +112,17 @@ class ViTTM(PretrainedBackbone):
             unbuilt += [f'encoder.blocks.{built - 1}.{part}.' for part in ('write_head', 'memory_mlp')]
             unbuilt += ['encoder.write_fusion.'] * (built == 1)
         return load_pretrained(self, path, (WHOLE_MODEL, TIMM_VITTM, OUR_VITTM, VITTM_CLASSIFIER, AUTHORS), unbuilt)
+
+    def take_vit(self, source: ViTWeights, report: LoadReport, calibration: str) -> Pending:
+        """Takes a ViT's weights strictly; its norms are still to be calibrated."""
+        encoder = self.encoder
+        warm_start_encoder(encoder, source, report, self.arch_layers)
+        prefix, _ = source.prefix_and_grid(source_grid(source, encoder.img_size), report.path)
+        norm = source.norms.get('norm') if len(encoder.blocks) == self.arch_layers else None
+        embeddings = [stream.proj for stream in (encoder.process_stream, encoder.memory_stream)
+                      if hasattr(stream, 'proj')]
+        return Pending(embeddings, source.images, source.rgb, calibration=calibration, outputs=self.out_indices,
+                       teacher=Teacher(encoder, prefix, source.norms.get('norm_pre'), norm))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map per index of `out_indices`, before any final norm.

@@ -10,13 +10,14 @@ from ..engine.amp import use_amp
 from ..engine.work_dir.resume import NAMES, STOPPED, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
 from ..errors import InputError
 from ..outputs import claim_file, claim_folder
+from ..weights.warm_start.timm_names import check_source
 from .checked_outputs import check_test_outputs
 from .configs.reading import check_data
 from .configs.trial import try_to_build
 
 
 def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str | None = None, amp: bool = False,
-                     resume: bool | str = False, trial: bool = True) -> None:
+                     resume: bool | str = False, trial: bool = True, warm_start: str | None = None) -> None:
     """Sets a config up for training.
 
     Args:
@@ -26,6 +27,7 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
         amp: Mixed precision; see `use_amp`.
         resume: See `StrictRunner`. False leaves it to the config.
         trial: Whether to see, by `try_to_build`, if the config's parts can be built; once per machine will do.
+        warm_start: File of a ViT's weights, or a name of timm's, for the backbone to begin from.
 
     Raises:
         InputError: Data, weights or the file to start from are missing, there is nothing to resume from, or a part of
@@ -39,6 +41,14 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
         _check_file(pretrained, 'pretrained=FILE')
         part = cfg.model if is_classifier(cfg) else cfg.model.backbone
         part.init_cfg = dict(type='Pretrained', checkpoint=pretrained)
+    if warm_start:
+        if pretrained:
+            raise InputError(f'pretrained={pretrained} and warm_start={warm_start} both start the backbone; give one')
+        if is_classifier(cfg):
+            raise InputError(f'warm_start={warm_start}: {cfg.filename} is of a classifier, and a warm start is of the '
+                             'backbone of a segmentor; give pretrained=FILE')
+        check_source(warm_start)
+        cfg.model.backbone.init_cfg = dict(type='WarmStart', checkpoint=warm_start)
     if amp:
         use_amp(cfg)
     if resume:

@@ -31,7 +31,7 @@ from .terminal import screens
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
 FLAGS = ('allow_partial', 'amp', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
          'keep_going', 'latency', 'launcher', 'miou', 'opacity', 'out', 'overwrite', 'pretrained', 'resume', 'show_dir',
-         'teacher', 'teacher_dtype', 'threshold', 'throughput', 'trust_checkpoint', 'tta', 'work_dir')
+         'teacher', 'teacher_dtype', 'threshold', 'throughput', 'trust_checkpoint', 'tta', 'warm_start', 'work_dir')
 # A value: True, a string, an absolute path, or a word; and neither part of a path nor of a longer word.
 _VALUE = r"""(True|'[^']*'|"[^"]*"|[/~][^\s,;'"()]*|(?!False\b|None\b)[\w.:]+)(?![\w/\\]|\.\w)"""
 _ARGUMENT = re.compile(rf'(?<![\w./\\-])({"|".join(FLAGS)})={_VALUE}')

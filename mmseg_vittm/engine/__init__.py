@@ -13,11 +13,12 @@ from .hooks.picture_hook import PictureHook
 from .hooks.plain_weights_hook import PlainWeightsHook
 from .hooks.random_state_hook import RandomStateHook
 from .hooks.same_classes_hook import SameClassesHook
+from .hooks.warm_start_hook import WarmStartHook
 from .runner import StrictRunner
 from .work_dir.atomic_files import AtomicBackend
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FastInferenceHook',
     'FiniteLossHook', 'LabelHook', 'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'PictureHook',
-    'PlainWeightsHook', 'RandomStateHook', 'SameClassesHook', 'StrictRunner'
+    'PlainWeightsHook', 'RandomStateHook', 'SameClassesHook', 'StrictRunner', 'WarmStartHook'
 ]

@@ -23,6 +23,7 @@ from ..weights.whole_model import load_model_weights, read_checkpoint, unwrapped
 from .checked_data import use_checked_data
 from .distillation.runs import awaits_teacher, find_teacher
 from .hooks.stop_hook import StopHook
+from .hooks.warm_start_hook import WarmStartHook
 from .processes.data_workers import guard_workers
 from .processes.named_deaths import named_deaths
 from .processes.stop_signals import stop_signals
@@ -57,6 +58,8 @@ class StrictRunner(Runner):
 
     It holds its work dir while it trains, so that no other training writes there. What an earlier run saved there makes
     way when it saves its own, see `EarlierRun`.
+
+    A warm start is finished on its training's images, see `WarmStartHook`.
 
     A signal that asks it to stop is answered after the iteration under way, see `StopHook`. A data worker or another
     process that dies is a `TrainingError`. Its data is checked, see `CheckedDataset`. Where its config has a section
@@ -125,6 +128,8 @@ class StrictRunner(Runner):
                 find_teacher(self)
                 self.model = self.wrap_model(self.cfg.get('model_wrapper_cfg'), self.model)
                 self._settings = settings_of(self.cfg, get_world_size())
+            if not any(isinstance(hook, WarmStartHook) for hook in self.hooks):
+                self.register_hook(WarmStartHook())
             model = super().train()
             if not self._saved:
                 self._dump_config()

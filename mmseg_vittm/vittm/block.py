@@ -2,12 +2,13 @@
 from functools import partial
 
 from timm.layers import DropPath, Mlp
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from .heads import HEADS
+from .vit_block import ViTOptions, vit_block
 
 StreamNorm = partial(nn.LayerNorm, eps=1e-6)
+PLAIN = ViTOptions()
 
 
 class MemoryMlp(nn.Module):
@@ -46,24 +47,24 @@ class ViTTMBlock(nn.Module):
         drop_path: Probability of skipping a residual branch per sample.
         write: False leaves out the write and the memory MLP: after the last block, where only process tokens
             are wanted, they compute nothing.
+        options: What the encoder has beyond the paper's.
     """
 
     def __init__(self, embed_dims: int, num_heads: int, mlp_ratio: float, read_write_head: str, latent_dims: int,
                  num_tokens: tuple[int, int], memory_mlp_ratio: float | None = None, drop_path: float = 0.0,
-                 write: bool = True):
+                 write: bool = True, options: ViTOptions = PLAIN):
         super().__init__()
         head = partial(HEADS[read_write_head], embed_dims, num_heads, latent_dims)
         self.read_norm = StreamNorm(embed_dims)
         self.read_head = head(num_targets=num_tokens[0])
-        self.encoder = Block(embed_dims, num_heads, mlp_ratio, qkv_bias=True, drop_path=drop_path,
-                             norm_layer=StreamNorm)
+        self.encoder = vit_block(embed_dims, num_heads, mlp_ratio, drop_path, StreamNorm, options)
         self.write_norm = StreamNorm(embed_dims)
         self.write_head = head(num_targets=num_tokens[1]) if write else None
         has_mlp = write and memory_mlp_ratio is not None
         self.memory_mlp = MemoryMlp(embed_dims, memory_mlp_ratio, drop_path) if has_mlp else nn.Identity()
 
     def forward(self, process: Tensor, memory: Tensor, read_fusion: nn.Module,
-                write_fusion: nn.Module) -> tuple[Tensor, Tensor | None]:
+                write_fusion: nn.Module, rope: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Runs equations 1-4. The norms replace both streams (the released weights depend on it).
 
         Args:
@@ -71,13 +72,14 @@ class ViTTMBlock(nn.Module):
             memory: (B, Nm, C).
             read_fusion: Fusion of what was read into the process tokens.
             write_fusion: Fusion of what was written into the memory tokens.
+            rope: Sines and cosines (Np, 2 C / heads) of the process tokens' positions, where the encoder takes them.
 
         Returns:
             process (B, Np, C) and memory (B, Nm, C), the latter None where the block does not write.
         """
         process, memory = self.read_norm(process), self.read_norm(memory)
         process = read_fusion(process, self.read_head(target=process, source=memory))
-        process = self.encoder(process)
+        process = self.encoder(process) if rope is None else self.encoder(process, rope=rope)
         if self.write_head is None:
             return self.write_norm(process), None
         process, memory = self.write_norm(process), self.write_norm(memory)

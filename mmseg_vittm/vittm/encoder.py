@@ -12,6 +12,7 @@ from .block import ViTTMBlock
 from .fusion import FUSIONS
 from .heads import HEADS
 from .streams import DownsampleStream, Grid, LatentStream, PatchStream, nearest_grid, to_pair
+from .vit_block import ViTOptions, rotary_embedding
 
 ARCHS = {
     'tiny': dict(embed_dims=192, num_layers=12, num_heads=3, mlp_ratio=4.0),
@@ -67,6 +68,12 @@ class ViTTMEncoder(nn.Module):
         drop_path_rate: Stochastic depth: rises linearly from 0 in the first block to this in the last.
         with_cp: Recompute each block in the backward pass instead of storing it: less memory, more time.
         write_last: False leaves out the last block's write, for use without the memory tokens that come out.
+        layer_scale: Initial value of LayerScale on the encoder's branches, True for 1e-5; None for none.
+        qk_norm: A LayerNorm on the encoder's queries and keys.
+        activation: Of the encoder's MLP: `'gelu' | 'quick_gelu'`.
+        mlp: The encoder's: `'mlp' | 'swiglu' | 'swiglu_norm'`.
+        rope: Rotary position embedding in the process tokens' self-attention: `'dinov3' | 'eva02' | 'rope_vit'`, or
+            a dict, see `vit_block.resolve_rope`; None for none.
 
     Raises:
         ValueError: An argument is out of range, or contradicts another; the message says which.
@@ -86,13 +93,20 @@ class ViTTMEncoder(nn.Module):
                  memory_mlp_ratio: float | None = None,
                  drop_path_rate: float = 0.0,
                  with_cp: bool = False,
-                 write_last: bool = True):
+                 write_last: bool = True,
+                 layer_scale: float | bool | None = None,
+                 qk_norm: bool = False,
+                 activation: str = 'gelu',
+                 mlp: str = 'mlp',
+                 rope: str | dict | None = None):
         super().__init__()
         arch = resolve_arch(arch)
+        self.options = ViTOptions(layer_scale, qk_norm, activation, mlp, rope)
         check_choice('process_init', process_init, PROCESS_INITS)
         check_choice('read_write_head', read_write_head, tuple(HEADS))
         check_choice('fusion', fusion, tuple(FUSIONS))
         self.embed_dims, self.num_layers, num_heads = arch['embed_dims'], arch['num_layers'], arch['num_heads']
+        self.rope = None if rope is None else rotary_embedding(rope, self.embed_dims // num_heads)
         latent_dims = self.embed_dims // 4 if latent_dims is None else latent_dims
         if read_write_head in ('linear', 'latent') and (latent_dims < 1 or latent_dims % num_heads):
             raise ValueError(f'latent_dims must be a positive multiple of num_heads = {num_heads}, got {latent_dims}')
@@ -124,7 +138,8 @@ class ViTTMEncoder(nn.Module):
         last = self.num_layers - 1
         self.blocks = nn.ModuleList(
             ViTTMBlock(dims, num_heads, arch['mlp_ratio'], read_write_head, latent_dims, num_tokens,
-                       memory_mlp_ratio, drop_path=drop_path_rate * i / max(last, 1), write=write_last or i < last)
+                       memory_mlp_ratio, drop_path=drop_path_rate * i / max(last, 1), write=write_last or i < last,
+                       options=self.options)
             for i in range(self.num_layers))
         self.read_fusion = FUSIONS[fusion](dims, num_tokens[0])
         writes = write_last or last > 0
@@ -208,6 +223,10 @@ class ViTTMEncoder(nn.Module):
             return self.process_stream(memory, memory_grid, process_grid), memory
         return self.process_stream(images.shape[0]), memory
 
+    def rotary(self, process_grid: Grid) -> Tensor | None:
+        """Returns the sines and cosines (Np, 2 C / heads) of a process grid's positions; None without `rope`."""
+        return None if self.rope is None else self.rope.get_embed(shape=list(process_grid))
+
     def intermediates(self, images: Tensor, indices: Sequence[int]) -> list[tuple[Tensor, Tensor | None]]:
         """Returns the streams after each block of `indices` (ascending, 0-based).
 
@@ -220,13 +239,14 @@ class ViTTMEncoder(nn.Module):
             after the last block of an encoder built with `write_last=False`.
         """
         process, memory = self.embed(images)
+        rope = self.rotary(self.grids(*images.shape[2:])[0])
         streams = []
         for i, block in enumerate(self.blocks[:max(indices) + 1]):
             if self.with_cp and self.training and torch.is_grad_enabled():
-                process, memory = checkpoint(block, process, memory, self.read_fusion, self.write_fusion,
+                process, memory = checkpoint(block, process, memory, self.read_fusion, self.write_fusion, rope,
                                              use_reentrant=False)
             else:
-                process, memory = block(process, memory, self.read_fusion, self.write_fusion)
+                process, memory = block(process, memory, self.read_fusion, self.write_fusion, rope)
             if i in indices:
                 streams.append((process, memory))
         return streams

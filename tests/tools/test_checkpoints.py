@@ -37,6 +37,7 @@ def commands(run, path, out) -> dict:
         load_from=('train.py', config, *work, '--cfg-options', f'load_from={path}', 'train_cfg.max_iters=1',
                    'train_cfg.val_interval=1'),
         pretrained=('train.py', config, *work, '--pretrained', path),
+        warm_start=('train.py', config, *work, '--warm-start', path),
         test=('test.py', config, path, *work),
         infer=('infer.py', config, path, run['photo'], '-o', out / 'segmented', '--device', 'cpu'),
         benchmark=('benchmark.py', config, '--checkpoint', path, '--images', 1, '--warmup', 0, '--device', 'cpu',
@@ -44,7 +45,7 @@ def commands(run, path, out) -> dict:
         convert=('convert_checkpoint.py', path, out / 'converted.safetensors'))
 
 
-NAMES = ('resume', 'load_from', 'pretrained', 'test', 'infer', 'benchmark', 'convert')
+NAMES = ('resume', 'load_from', 'pretrained', 'warm_start', 'test', 'infer', 'benchmark', 'convert')
 
 
 @pytest.mark.parametrize('name', NAMES)
