@@ -58,13 +58,28 @@ RESULTS = {
     'control.json': json.dumps([record('a\x1b[31mb', fps_iqr=None)]), 'lone.json': '[{"config": "\\ud800"}]',
     'wrong.json': json.dumps([record(segmentor=[1], compile={}, dtype='fp99', torch='\n' * 50)]),
 }
+PLAN = dict(data=[dict(name='toy', image_size=[64, 64])], rows=[dict(name='tiny', config='configs/tiny.py')], seeds=[0],
+            speed=dict(images=1, warmup=0, dtypes=['fp32'], threads=[1]))
+PLANS = {
+    'empty.yaml': '', 'text.yaml': 'just text', 'bad.yaml': 'a: [1,\nb: }', 'bytes.yaml': b'\xff\xfe\x00\x01',
+    'loop.yaml': '&a [*a]', 'deep.yaml': '[' * 20_000, 'code.yaml': '!!python/object/apply:os.getcwd []',
+    'no_config.yaml': json.dumps(PLAN | dict(rows=[dict(name='x', config='configs/nowhere.py')])),
+    'bad_config.yaml': json.dumps(PLAN | dict(rows=[dict(name='x', config='configs/raises.py')])),
+    'no_schedule.yaml': json.dumps(PLAN | dict(rows=[dict(name='x', config='configs/no_schedule.py')])),
+    'setting.yaml': json.dumps(PLAN | dict(rows=[dict(name='x', config='configs/tiny.py', cfg_options={'a.b': 1})])),
+    'control.yaml': json.dumps(PLAN | dict(rows=[dict(name='\x1b[31m', config='configs/tiny.py')])),
+    'title.yaml': json.dumps(PLAN | dict(data=[dict(name='toy', image_size=[64, 64], title='\u202e|$x$\n# a')])),
+    'huge.yaml': json.dumps(PLAN | dict(data=[dict(name='toy', image_size=[64, 10**30])])),
+    'types.yaml': json.dumps(PLAN | dict(data='toy', rows=5, seeds=None, speed=[1])),
+}
 STRANGE = ('esc\x1b[31m.jpg', 'line\nbreak.jpg', 'bidi\u202egpj.jpg', os.fsdecode(b'latin\xe9.jpg'), '-dash.jpg',
            '~user.jpg', 'star*[0-9]?.jpg', 'a' * 240 + '.jpg')
 
 
 def make_box(folder: Path) -> Path:
     """Makes the folder; what needs a trained model is made by the tools themselves."""
-    for name in ('configs', 'checkpoints', 'images/inner', 'results', 'odd', 'links', 'home', 'tmp', 'strange', 'bad'):
+    for name in ('configs', 'checkpoints', 'images/inner', 'plans', 'results', 'odd', 'links', 'home', 'tmp', 'strange',
+                 'bad'):
         (folder / name).mkdir(parents=True)
     _write_configs(folder / 'configs')
     write_set(folder / 'set', 2)
@@ -72,6 +87,9 @@ def make_box(folder: Path) -> Path:
     for number, fault in enumerate(('half an image', 'label above the classes')):
         spoil(folder / 'spoilt', fault, number=number)
     _write_media(folder)
+    for name, content in PLANS.items():
+        _write(folder / 'plans' / name, content)
+    (folder / 'plans' / 'tiny.yaml').write_text(json.dumps(PLAN))
     for name, content in RESULTS.items():
         _write(folder / 'results' / name, content)
     (folder / 'results' / 'good.json').write_text(json.dumps([record(), record(SMALL_VITTM, fps=1.5)]))

@@ -22,23 +22,25 @@ from tiny_models import ROOT
 from watched_runs import Done, faults, run, shell_command, signatures
 
 TOOLS = ('autolabel.py', 'benchmark.py', 'check_dataset.py', 'complexity.py', 'convert_checkpoint.py',
-         'draw_architecture.py', 'infer.py', 'plot.py', 'test.py', 'train.py')
-TAKES_MINUTES = {'compile', 'latency', 'paper', 'tta'}  # options that only appear with a wrong value, or not at all
+         'draw_architecture.py', 'infer.py', 'laboratory.py', 'plot.py', 'test.py', 'train.py')
+# Options that only appear with a wrong value, or not at all.
+TAKES_MINUTES = {'compile', 'latency', 'paper', 'stages', 'tta'}
 LONG_BY_RIGHT = {'images', 'warmup', 'repeat'}  # a great number is a long run, and no fault
 
 # What a value stands for, by the destination or the metavar of its option; other options by their type.
 KINDS = {'config': 'config', 'configs': 'config', 'checkpoint': 'weights', 'source': 'weights', 'pretrained': 'weights',
-         'warm_start': 'weights', 'input': 'media', 'files': 'results', 'data_root': 'data', 'out': 'out',
-         'show_dir': 'out', 'work_dir': 'work', 'json': 'file', 'output': 'file', 'target': 'target',
-         'device': 'device', 'cfg_options': 'setting', 'opacity': 'fraction', 'miou': 'miou', 'segmentor': 'segmentor',
-         'title': 'text', 'CONFIG': 'config', 'CHECKPOINT': 'weights', 'DIR': 'out', 'FILE': 'file', 'N': 'number',
+         'input': 'media', 'files': 'results', 'data_root': 'data', 'out': 'out', 'show_dir': 'out', 'work_dir': 'work',
+         'json': 'file', 'output': 'file', 'target': 'target', 'device': 'device', 'cfg_options': 'setting',
+         'opacity': 'fraction', 'plan': 'plan', 'only': 'pattern', 'NAME=DIR': 'named',
+         'miou': 'miou', 'segmentor': 'segmentor', 'title': 'text', 'CONFIG': 'config', 'CHECKPOINT': 'weights',
+         'warm_start': 'weights', 'DIR': 'out', 'FILE': 'file', 'N': 'number',
          'int': 'number', 'positive': 'number', 'float': 'fraction'}
 NOT_BESIDE = {'image_size': {'data_root'}, 'throughput': {'data_root', 'image_size'}, 'batch_size': {'config'},
               'device': {'config'}}
-ENDINGS = {'config': '.py', 'weights': '.pth', 'results': '.json', 'file': '.json', 'target': '.safetensors',
-           'media': '.jpg'}
+ENDINGS = {'config': '.py', 'plan': '.yaml', 'weights': '.pth', 'results': '.json', 'file': '.json',
+           'target': '.safetensors', 'media': '.jpg'}
 OUTPUTS = {'out', 'work', 'file', 'target'}
-PATHS = OUTPUTS | {'config', 'weights', 'media', 'results', 'data'}
+PATHS = OUTPUTS | {'config', 'plan', 'weights', 'media', 'results', 'data'}
 
 
 class _Seen(Exception):
@@ -162,8 +164,10 @@ def random_line(tool: str, parser: argparse.ArgumentParser, number: int) -> Line
 
 # Options without which a run would be long; defaults of where a tool writes.
 SHORT = {'benchmark.py': {'images': ('--images', '1'), 'warmup': ('--warmup', '0')},
-         'check_dataset.py': {'workers': ('--workers', '1')}}
+         'check_dataset.py': {'workers': ('--workers', '1')},
+         'laboratory.py': {'stages': ('--stages', 'score', 'speed', 'report')}}
 DEFAULT_OUTPUTS = {'train.py': ['work_dirs'], 'test.py': ['work_dirs'],
+                   'laboratory.py': ['benchmarks', 'work_dirs'],
                    'draw_architecture.py': ['docs/architecture.svg']}
 
 

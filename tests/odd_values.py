@@ -1,7 +1,7 @@
 """Values for the options of command lines, good ones and bad ones by kind; files are those of `attacked_box`."""
 import os
 
-from attacked_box import CONFIGS, RESULTS, STRANGE
+from attacked_box import CONFIGS, PLANS, RESULTS, STRANGE
 
 ANY_PATH = ['nowhere', 'nowhere/x.py', 'odd/file', 'odd/file/below', 'odd/folder', 'odd/empty', 'odd/dead', 'odd/loop',
     'odd/zero', 'odd/full', 'odd/null', 'odd/pipe', 'odd/socket', 'odd/read_only', 'odd/read_only/x', 'odd/to_folder',
@@ -11,6 +11,9 @@ ANY_PATH = ['nowhere', 'nowhere/x.py', 'odd/file', 'odd/file/below', 'odd/folder
 SPECIAL = [f'links/{kind}{{}}' for kind in ('pipe', 'zero', 'dead', 'sparse')]
 GOOD = {
     'config': ['configs/tiny.py'],
+    'plan': ['plans/tiny.yaml'],
+    'named': ['toy=toy'],
+    'pattern': ['tiny', 'toy/*', '*/seed0'],
     'weights': ['work/iter_2.pth', 'checkpoints/good.pth', 'checkpoints/weights.safetensors', 'odd/to_checkpoint.pth'],
     'media': ['images/a.jpg', 'images', 'images/short.avi', 'images/a.png', 'strange'],
     'results': ['results/good.json'],
@@ -29,6 +32,9 @@ GOOD = {
         'val_evaluator.iou_metrics=[mIoU,mDice]', 'optim_wrapper.optimizer.lr=0.01', 'train_cfg.val_interval=1'],
 }
 BAD = {
+    'plan': [*(f'plans/{name}' for name in PLANS), 'configs/tiny.py', 'checkpoints/good.pth'],
+    'named': ['toy', '=', 'toy=', '=toy', 'other=toy', 'toy=nowhere', '\x1b=x', ''],
+    'pattern': ['nowhere', '', '[', '\x1b[31m', 'x' * 5000],
     'config': [*(f'configs/{name}' for name in (*CONFIGS, 'folder.py', 'pipe.py', 'nested.py', 'spoilt.py')),
         'checkpoints/good.pth'],
     'weights': [f'checkpoints/{name}' for name in ('empty.pth', 'text.pth', 'cut.pth', 'lfs.pth', 'page.pth',

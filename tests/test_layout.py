@@ -11,9 +11,9 @@ FLOORS = (
     {'vittm'},
     {'weights', 'weights.warm_start'},
     {'inference', 'inference.windows', 'backbones', 'classification', 'datasets', 'datasets.toy'},
-    {'measure', 'measure.benchmark', 'measure.complexity', 'measure.plots', 'engine', 'engine.distillation',
-     'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
-    {'commands', 'commands.autolabeling', 'commands.configs', 'commands.segmenting'},
+    {'measure', 'measure.benchmark', 'measure.complexity', 'measure.laboratory', 'measure.plots', 'engine',
+     'engine.distillation', 'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
+    {'commands', 'commands.autolabeling', 'commands.configs', 'commands.laboratory', 'commands.segmenting'},
     {''},  # the package itself, which exports from all
 )
 # Rooms that import PyTorch and these alone, besides the standard library, their own folder and our errors.

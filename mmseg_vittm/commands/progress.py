@@ -37,12 +37,14 @@ class Reporter:
     Args:
         console: Where to print.
         unit: What a step is, in the plural.
+        before: Steps that were done before, which say nothing of how long one takes.
     """
 
-    def __init__(self, console: Console, unit: str):
+    def __init__(self, console: Console, unit: str, before: int = 0):
         self.console, self.unit, self.start, self.tenth = console, unit, time.monotonic(), -1
+        self.before = before
         self.bar = Progress(*bar_columns(), console=console, disable=not console.is_terminal)
-        self.task = self.bar.add_task('', total=None)
+        self.task = self.bar.add_task('', total=None, completed=before)
 
     def __enter__(self) -> 'Reporter':
         self.bar.__enter__()
@@ -54,8 +56,8 @@ class Reporter:
     def __call__(self, done: int, total: int, what: str) -> None:
         """Shows that `done` of `total` steps are done, and what goes on."""
         self.bar.update(self.task, completed=done, total=total, description=what)
-        if not self.console.is_terminal and 10 * done // total > self.tenth:
+        if not self.console.is_terminal and done > self.before and 10 * done // total > self.tenth:
             self.tenth = 10 * done // total
             seconds = time.monotonic() - self.start
             self.console.print(f'{what}: {done}/{total} {self.unit}, {seconds:.0f} s, '
-                               f'ETA {seconds / done * (total - done):.0f} s', highlight=False)
+                               f'ETA {seconds / (done - self.before) * (total - done):.0f} s', highlight=False)

@@ -20,16 +20,22 @@ def use_checked_data(runner: Runner) -> None:
         loader = copy.deepcopy(getattr(runner, f'_{split}_dataloader'))
         if not isinstance(loader, dict) or not isinstance(loader.get('dataset'), dict):
             continue
-        dataset = loader['dataset']
-        if str(dataset.get('type')).split('.')[-1] != 'CheckedDataset':
-            options = {name: dataset.pop(name) for name in SKIP_OPTIONS if name in dataset}
-            loader['dataset'] = dict(type='mmseg.CheckedDataset', dataset=dataset, **options)
+        loader['dataset'] = checked(loader['dataset'])
         loader['dataset'].setdefault('test_mode', split != 'train')
         loader['dataset'].setdefault('num_classes', num_classes(runner.cfg))
         setattr(runner, f'_{split}_dataloader', loader)
         skips = skips or split != 'train' and loader['dataset'].get('bad_data') == 'skip'
     if skips:
         runner.register_hook(LeftOutHook())
+
+
+def checked(dataset: dict) -> dict:
+    """Returns the config of a dataset in a `CheckedDataset`, with its options of bad data; it stays as it is."""
+    dataset = copy.deepcopy(dataset)
+    if str(dataset.get('type')).split('.')[-1] == 'CheckedDataset':
+        return dataset
+    options = {name: dataset.pop(name) for name in SKIP_OPTIONS if name in dataset}
+    return dict(type='mmseg.CheckedDataset', dataset=dataset, **options)
 
 
 def num_classes(cfg: Config) -> int | None:

@@ -1,18 +1,16 @@
 """The plot of speed against mIoU."""
 from collections.abc import Sequence
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...errors import InputError
 from ...visualization import style
 from ...visualization.style import BLACK, BLUE, GREEN, GREY, ORANGE, PINK, RED, SKY
+from .labels import label_points
 from .measurements import SPEED_UNITS
 from .points import Point, pareto_front
 
 HEIGHT = 5.0  # inches
-LEADER = 4  # points between a name and its point from which on a line joins them
 # Families that have no look of their own take the rest in turn; 5 colours by 4 markers.
 FAMILY_LOOKS = {'ViTTM': (RED, 'o'), 'ViT': (BLUE, 's'), 'SegFormer': (GREEN, '^'), 'SegNeXt': (PINK, 'D')}
 OTHER_COLOURS, OTHER_MARKERS = (BLACK, ORANGE, SKY, GREEN, BLUE), ('v', 'P', 'X', 'p')
@@ -52,7 +50,7 @@ def pareto_figure(points: Sequence[Point], protocol: str, conditions: str, title
     publishers = sorted({point.publisher for point in points if point.publisher})
     style.add_legend(figure, _legend(points, looks), title)
     style.add_notes(figure, [conditions] + [f'Published mIoU: {"; ".join(publishers)}.'] * bool(publishers))
-    _label_points(axes, points)
+    label_points(axes, [(point.fps, point.miou, point.name) for point in points], without=('pareto-front', ))
     return figure
 
 
@@ -76,27 +74,3 @@ def _legend(points: Sequence[Point], looks: dict[str, tuple[str, str]]) -> list[
     if any(point.fps_iqr for point in points):
         meanings.append(Line2D([], [], ls='', marker='_', ms=9, mew=1.8, color=GREY, label='quartiles of the speed'))
     return [[handle(family, *look, look[0]) for family, look in looks.items()], meanings]
-
-
-def _label_points(axes: Axes, points: Sequence[Point]) -> None:
-    """Writes the names beside the points, those far off with a line to the point.
-
-    adjustText finds the places. It stops after a number of steps, not of seconds, and draws from a seed of its own, so
-    that the same points have the same picture.
-    """
-    try:
-        from adjustText import adjust_text
-    except ImportError as error:
-        raise InputError("the names in the plot are placed by adjustText, which is not installed: pip install "
-                         "'mmseg-vittm[plots]'") from error
-    axes.figure.draw_without_rendering()  # lays the figure out
-    axes.figure.set_layout_engine('none')  # from here on nothing moves but names
-    texts = [axes.text(point.fps, point.miou, point.name, ha='center', va='center', fontsize=style.SMALL, zorder=5,
-                       in_layout=False) for point in points]
-    to_data = axes.transData.inverted()
-    drawn = [line.get_window_extent().transformed(to_data) for line in axes.lines if line.get_gid() != 'pareto-front']
-    _, leaders = adjust_text(texts, objects=drawn, ax=axes, iter_lim=500, force_text=(0.5, 0.5),
-                             force_static=(0.2, 0.4), expand=(1.04, 1.3), min_arrow_len=LEADER * axes.figure.dpi / 72,
-                             arrowprops=dict(arrowstyle='-', lw=0.6, color=GREY, shrinkB=4, zorder=4))
-    for leader in leaders:
-        leader.set_in_layout(False)

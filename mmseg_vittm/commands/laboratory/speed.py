@@ -1,0 +1,148 @@
+"""The speed of all models of a data set, measured in one interleaved run, and what they cost."""
+import contextlib
+import copy
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from rich.console import Console
+
+from ...engine.state.saved_settings import plain
+from ...measure.benchmark.building import Settings, build_for_measuring
+from ...measure.benchmark.images import Images
+from ...measure.benchmark.report import record
+from ...measure.benchmark.subject import Subject
+from ...measure.benchmark.turns import run_in_turns
+from ...measure.conditions import cpu_flags, device_name, resolve_device
+from ...outputs import write_whole
+from ..progress import Reporter
+from .laboratory import Laboratory
+from .scoring import ways
+
+SPEED = 'speed.json'  # in a data set's folder
+FAST_BF16 = ('avx512_bf16', 'amx_bf16')  # without one of them a CPU computes bfloat16 slowly
+
+
+def model_key(cfg: Config) -> str:
+    """Returns what tells the models of configs apart as far as speed goes: weights do not count."""
+    return hashlib.sha256(json.dumps(_without_weights(plain(cfg.model)), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _without_weights(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _without_weights(value) for key, value in node.items()
+                if key not in ('init_cfg', 'pretrained', 'loss_decode', 'train_cfg', 'auxiliary_head')}
+    return [_without_weights(value) for value in node] if isinstance(node, list) else node
+
+
+def models(laboratory: Laboratory, data: str) -> dict[str, tuple[str, Config]]:
+    """Returns the models of a data set's rows, each once: by key, what to call it, and the config."""
+    found: dict[str, tuple[str, Config]] = {}
+    for row in laboratory.plan.rows.values():
+        if data in laboratory.plan.data_of(row):
+            for way, cfg in ways(laboratory, data, row.name).items():
+                found.setdefault(model_key(cfg), (f'{row.name}{way and ", " + way}', cfg))
+    return found
+
+
+def settings_of_runs(laboratory: Laboratory, data: str) -> list[Settings]:
+    """Returns the settings that all models are run in, by turns: those with the plan's dtypes that the device has."""
+    device = resolve_device(None)
+    flags = cpu_flags() if device.type == 'cpu' else FAST_BF16
+    dtypes = [dtype for dtype in laboratory.plan.speed.dtypes if dtype != 'bf16' or set(flags) & set(FAST_BF16)]
+    return [Settings(device, dtype, image_size=laboratory.plan.data[data].image_size) for dtype in dtypes]
+
+
+def thread_counts(laboratory: Laboratory) -> list[int]:
+    """Returns the plan's numbers of threads that this machine has cores for; on a GPU only that of now."""
+    if resolve_device(None).type != 'cpu':
+        return [torch.get_num_threads()]
+    return [count for count in laboratory.plan.speed.threads if count <= (os.cpu_count() or 1)] or [1]
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """A context in which PyTorch computes with so many threads on the CPU."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def measure(laboratory: Laboratory, data: str, console: Console) -> None:
+    """Measures all models of a data set, and keeps the records in its folder.
+
+    Each number of threads is one run, in which all models take turns in all dtypes, image by image.
+
+    Raises:
+        InputError: A model cannot be built, or fails.
+    """
+    plan, settings, found = laboratory.plan.speed, settings_of_runs(laboratory, data), models(laboratory, data)
+    records = []
+    for count in thread_counts(laboratory):
+        with threads(count):
+            subjects = [(key, _subject(*model, way)) for key, model in found.items() for way in settings]
+            console.print(f'{data}: the speed of {len(found)} models in {", ".join(way.dtype for way in settings)}, '
+                          f'{count} thread{"s" * (count > 1)}, {plan.images} images', highlight=False)
+            with Reporter(console, 'calls') as report:
+                run_in_turns([subject for _, subject in subjects], plan.images, plan.warmup, 1, report)
+            for key, subject in subjects:
+                subject.measure_peak()
+                records.append(dict(model=key) | record(subject, subjects[0][1], plan.images, 1, plan.warmup))
+    content = dict(of=_conditions(laboratory, data), records=records)
+    write_whole(speed_file(laboratory, data), json.dumps(content, indent=1) + '\n')
+
+
+def _subject(name: str, cfg: Config, way: Settings) -> Subject:
+    cfg = copy.deepcopy(cfg)  # building the model changes it
+    return Subject(build_for_measuring(name, cfg, way), Images(cfg, False, 1, way.image_size), way)
+
+
+def kept_records(laboratory: Laboratory, data: str) -> list[dict]:
+    """Returns the records of a data set that were kept, where they are of all its models; else none.
+
+    That they were measured on this machine does not matter: they say on which.
+    """
+    try:
+        content = json.loads(speed_file(laboratory, data).read_text(encoding='utf-8'))
+        same = content['of'] == _conditions(laboratory, data)
+        return content['records'] if same else []
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return []
+
+
+def is_measured_here(records: list[dict]) -> bool:
+    """Returns whether records were measured on a machine like this one."""
+    device = resolve_device(None)
+    return bool(records) and all(one['device_name'] == device_name(device) and one['torch'] == torch.__version__
+                                 for one in records)
+
+
+def speed_file(laboratory: Laboratory, data: str) -> Path:
+    """Returns where the speed of a data set's models is kept."""
+    return laboratory.work_dir / data / SPEED
+
+
+def costs(laboratory: Laboratory, data: str) -> dict[str, dict]:
+    """Returns the parameters (millions) and GFLOPs of the models of a data set for one of its images, by key."""
+    found = {}
+    for key, (name, cfg) in models(laboratory, data).items():
+        subject = _subject(name, cfg, Settings(torch.device('cpu'), image_size=laboratory.plan.data[data].image_size))
+        subject.run(0)
+        found[key] = dict(params_m=subject.parameters / 1e6, gflops=subject.gflops(),
+                          windows_per_image=subject.windows_per_image, input=list(next(iter(subject.inputs))))
+    return found
+
+
+def _conditions(laboratory: Laboratory, data: str) -> dict[str, Any]:
+    """Returns what records must be of to count: these models, at this size, so many images."""
+    speed = laboratory.plan.speed
+    return dict(models=sorted(models(laboratory, data)), image_size=list(laboratory.plan.data[data].image_size),
+                images=speed.images, dtypes=list(speed.dtypes), threads=list(speed.threads))

@@ -1,0 +1,43 @@
+"""Results put together: against which plain ViTs a row is measured."""
+import pytest
+
+from mmseg_vittm.commands.laboratory.results import add_margins, condition, family_of, mious
+
+
+def row(name: str, family: str, group: str, fps: float, *scores: float, data: str = 'camvid') -> dict:
+    seeds = {str(seed): dict(scores=dict(validation=dict(mIoU=value))) for seed, value in enumerate(scores)}
+    return dict(name=name, data=data, family=family, group=group, speed={'fp32': dict(fps=fps)}, seeds=seeds)
+
+
+def test_rows_are_measured_against_their_own_group_or_the_first():
+    rows = [row('ViT/16', 'ViT', 'architecture', 10, 50, 52), row('ViT/32', 'ViT', 'architecture', 40, 40, 42),
+            row('ViT/8', 'ViT', 'architecture', 1), row('ViTTM', 'ViTTM', 'architecture', 20, 46, 47),
+            row('lever', 'ViTTM', 'levers', 40, 41, 45), row('warm ViT', 'ViT', 'warm start', 40, 60, 60),
+            row('warm ViTTM', 'ViTTM', 'warm start', 20, 61, 63),
+            row('ViT/16', 'ViT', 'architecture', 10, 0, 0, data='toy')]
+    add_margins(rows)
+    found = {one['name']: one for one in rows if one['data'] == 'camvid'}
+    assert found['ViT/16']['margins'] == {} and 'front' not in found['ViT/16']
+    assert found['ViTTM']['front'] == ['ViT/16', 'ViT/32'] and found['ViTTM']['front_missing'] == ['ViT/8']
+    own = found['ViTTM']['margins']['validation']['fp32']
+    assert own['interpolated']['seeds'] == {'0': pytest.approx(46 - 45), '1': pytest.approx(47 - 47)}
+    assert own['strict']['mean'] == pytest.approx(46.5 - 41)
+    assert found['lever']['front'] == ['ViT/16', 'ViT/32']
+    assert found['lever']['margins']['validation']['fp32']['strict']['seeds'] == {'0': 1.0, '1': 3.0}
+    assert found['warm ViTTM']['front'] == ['warm ViT']
+    assert found['warm ViTTM']['margins']['validation']['fp32']['interpolated']['mean'] == pytest.approx(2.0)
+
+
+def test_nothing_is_invented_for_what_is_missing():
+    rows = [row('ViT/16', 'ViT', 'a', 10), row('ViTTM', 'ViTTM', 'a', 20, 46), row('new', 'ViTTM', 'a', 20)]
+    rows[2]['speed'] = {}
+    add_margins(rows)
+    assert [one['margins'] for one in rows] == [{}, {}, {}] and rows[1]['front_missing'] == ['ViT/16']
+    assert mious(rows[2]) == {} and mious(rows[1]) == {'0': 46}
+
+
+def test_conditions_and_families_in_words():
+    assert condition(dict(device='cpu', dtype='bf16', threads=2)) == 'bf16, 2 threads'
+    assert condition(dict(device='cuda:0', dtype='fp32', threads=2)) == 'fp32, GPU'
+    assert [family_of(name) for name in ('ViTBackbone', 'mmseg_vittm.backbones.vit.ViTBackbone', 'ViTTM', 'MiT')] == [
+        'ViT', 'ViT', 'ViTTM', 'MiT']
