@@ -125,7 +125,12 @@ def _members(file: str) -> Iterator[dict]:
             if member.isreg() and not member.name.startswith('__'):
                 yield dict(fname=member.name, data=(member.offset_data, member.size), __url__=file)
             tar.members = []  # else it keeps all of them
-    with open(file, 'rb') as content:  # which the library ends like any other
-        content.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
-        if content.read() != tarfile.NUL * tarfile.BLOCKSIZE:
+    with open(file, 'rb') as content:  # which the library ends like any other, at a damaged header too
+        content.seek(tar.offset)
+        rest = content.read(tarfile.BLOCKSIZE)
+        if len(rest) < tarfile.BLOCKSIZE:
             raise DataError(file, f'truncated: {content.tell()} bytes without the end of the tar file', AGAIN)
+        while rest:
+            if rest.strip(tarfile.NUL):
+                raise DataError(file, f'damaged: what comes at byte {tar.offset} is no file', AGAIN)
+            rest = content.read(1 << 20)

@@ -150,6 +150,19 @@ def test_bad_shards_are_named(shards, mmseg_scope):
             in_shards(shards)
 
 
+def test_a_damaged_header_within_a_shard_is_named(shards, mmseg_scope):
+    path = shards / 'train-1.tar'
+    whole = path.read_bytes()
+    with tarfile.open(path) as tar:
+        third = tar.getmembers()[4].offset
+    for damage in (b'x' * 100, bytes(tarfile.BLOCKSIZE)):
+        path.write_bytes(whole[:third] + damage + whole[third + len(damage):])
+        with pytest.raises(DataError, match=f'train-1.tar: damaged: what comes at byte {third} is no file'):
+            in_shards(shards)
+    path.write_bytes(whole + bytes(3 << 20))  # as of larger records
+    assert len(in_shards(shards)) == 15
+
+
 def test_a_label_beyond_the_classes_is_named(shards, mmseg_scope):
     data = in_shards(shards, classes=2)
     with pytest.raises(DataError, match="train-2.tar:2/00000: its label '2' is none of 2 classes, 0 to 1"):
