@@ -1,12 +1,13 @@
 """ViTTM's classifiers under names that timm knows: after `import mmseg_vittm.vittm`, `timm.create_model(NAME)`."""
+from collections.abc import Mapping
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model, resolve_pretrained_cfg
-from torch import nn
+from torch import Tensor, nn
 
 from .classifier import ViTTMClassifier
 from .encoder import ViTTMEncoder, resolve_arch
-from .fitting import fit_weights as checkpoint_filter_fn  # by which name timm's tools look for it
+from .fitting import fit_weights
 
 NO_WEIGHTS = ("no weights are published under the name {name}: give pretrained=False, and a file of weights, the "
               "authors' or your own, as checkpoint_path=FILE")
@@ -45,6 +46,23 @@ def build_classifier(arch: str | dict, embed_dim: int | None = None, depth: int 
                            **encoder_options)
     model = ViTTMClassifier(encoder, num_classes, head, global_pool, drop_rate)
     return model.to(device=device, dtype=dtype) if device or dtype else model
+
+
+def checkpoint_filter_fn(state: Mapping[str, Tensor], model: ViTTMClassifier) -> dict[str, Tensor]:
+    """Returns weights as `fit_weights`; timm's tools look for this function by its name.
+
+    Raises:
+        RuntimeError: Weights other than the linear classifiers' are missing or too many: timm loads loosely where the
+            number of classes differs, or features alone are asked for.
+    """
+    fitted = fit_weights(state, model)
+    heads = tuple(f'{name}.' for name in model.pretrained_cfg['classifier'])
+    own, theirs = ({name for name in names if not name.startswith(heads)} for names in (model.state_dict(), fitted))
+    if own != theirs:
+        raise RuntimeError('; '.join(f'{what} in the weights: {", ".join(sorted(names)[:4])}{", ..." * (len(names) > 4)}'
+                                     for what, names in (('Missing', own - theirs), ('Unexpected', theirs - own))
+                                     if names))
+    return fitted
 
 
 def _cfg() -> dict[str, Any]:

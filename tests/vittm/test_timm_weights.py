@@ -168,6 +168,23 @@ def test_it_is_strict(golden, tmp_path):
             classifier(golden, saved(state, tmp_path))
 
 
+@pytest.mark.parametrize('changes', [dict(num_classes=9), dict(features_only=True), {}],
+                         ids=['classes', 'features', 'same'])
+def test_timms_way_is_strict_too(changes, golden, tmp_path):
+    block = 'blocks.1.norm1.weight'
+    for change, problem in (
+            (lambda state: {name.replace('memory', 'wings'): weight for name, weight in state.items()},
+             'Missing in the weights: encoder.*; Unexpected in the weights: '),
+            (lambda state: {name: weight for name, weight in state.items() if name != block},
+             'Missing in the weights: encoder.blocks.1.encoder.norm1.weight$'),
+            (lambda state: state | dict(extra=torch.ones(2)), 'Unexpected in the weights: extra$'),
+            (lambda state: timm.create_model('vit_tiny_patch16_224', depth=1, embed_dim=24, num_heads=3).state_dict(),
+             'Missing in the weights: encoder.blocks.0')):
+        path = saved(change(golden.state), tmp_path)
+        with pytest.raises(RuntimeError, match=problem):
+            classifier(golden, pretrained=True, pretrained_cfg_overlay=dict(file=path, num_classes=7), **changes)
+
+
 def test_no_code_of_a_file_runs(golden, tmp_path):
     marker = tmp_path / 'marker'
     path = saved(dict(golden.state, evil=Attack(open, str(marker), 'w')), tmp_path)
