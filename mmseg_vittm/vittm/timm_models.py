@@ -59,9 +59,9 @@ def checkpoint_filter_fn(state: Mapping[str, Tensor], model: ViTTMClassifier) ->
     heads = tuple(f'{name}.' for name in model.pretrained_cfg['classifier'])
     own, theirs = ({name for name in names if not name.startswith(heads)} for names in (model.state_dict(), fitted))
     if own != theirs:
-        raise RuntimeError('; '.join(f'{what} in the weights: {", ".join(sorted(names)[:4])}{", ..." * (len(names) > 4)}'
-                                     for what, names in (('Missing', own - theirs), ('Unexpected', theirs - own))
-                                     if names))
+        problems = [f'{what} in the weights: {", ".join(sorted(names)[:4])}' + ', ...' * (len(names) > 4)
+                    for what, names in (('Missing', own - theirs), ('Unexpected', theirs - own)) if names]
+        raise RuntimeError('; '.join(problems))
     return fitted
 
 

@@ -1,16 +1,21 @@
 """Folders and shards of classified images: what they list, and what bad ones are answered."""
+import contextlib
 import io
 import pickle
 import tarfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from class_images import draw, write_shards, write_tree
+from mmengine.config import ConfigDict
 from PIL import Image
 
 from mmseg_vittm.classification import DecodeImage, ImageFolders, ImageShards
+from mmseg_vittm.classification.config_checks import check_images
 from mmseg_vittm.classification.names import Names
 from mmseg_vittm.datasets import CheckedDataset
+from mmseg_vittm.engine.hooks.same_classes_hook import SameClassesHook
 from mmseg_vittm.errors import DataError, InputError
 
 LOADING = [dict(type='DecodeImage')]
@@ -66,7 +71,7 @@ def test_images_in_folders_below_a_class_and_other_files(tree, mmseg_scope):
 
 
 def test_a_list_of_classes_orders_and_leaves_out(tree, mmseg_scope):
-    (tree / 'list.txt').write_text('n0002\n\nn0000\n')
+    (tree / 'list.txt').write_text('n0002\n\nn0000\n', encoding='utf-8-sig')  # as editors of Windows do
     data = folders(tree, classes='list.txt')
     assert data.metainfo['classes'] == ('n0002', 'n0000') and len(data) == 10
     assert {data[n]['img_path'].split('/')[-2]: data[n]['label'] for n in range(10)} == dict(n0002=0, n0000=1)
@@ -75,6 +80,35 @@ def test_a_list_of_classes_orders_and_leaves_out(tree, mmseg_scope):
         (tree / 'list.txt').write_text(text)
         with pytest.raises(InputError, match=said):
             folders(tree, classes='list.txt')
+
+
+def test_only_a_number_given_as_classes_stands_for_any_names(tmp_path):
+    def check(*datasets):
+        check_images({}, [(loader, ConfigDict(dataset)) for loader, dataset in zip(
+            ('train', 'val'), datasets, strict=True)])
+    for name, classes in (('numbers', '012'), ('names', 'abc')):
+        for one in classes:
+            (tmp_path / name / one).mkdir(parents=True)
+    write_shards(tmp_path / 'shards')
+    numbers, names = (dict(type='ImageFolders', data_root=str(tmp_path), data_prefix=dict(img_path=name))
+                      for name in ('numbers', 'names'))
+    sharded = dict(type='ImageShards', data_root=str(tmp_path / 'shards'), shards='train-0.tar')
+    check(names, sharded | dict(classes=3))
+    with pytest.raises(InputError, match='val has 3 classes, train 3: 0, 1, 2 only in train; a, b, c only in val'):
+        check(numbers, names)
+    with pytest.raises(InputError, match='val has 4 classes, train 3: another number'):
+        check(names, sharded | dict(classes=4))
+
+
+@pytest.mark.parametrize('classes,fits', [(3, True), ('classes.txt', False)])
+def test_the_classes_of_a_checkpoint_are_numbered_or_named(classes, fits, shards, mmseg_scope):
+    (shards / 'classes.txt').write_text('0\n1\n2\n')
+    hook, runner = SameClassesHook(), SimpleNamespace(
+        allow_partial=False, _load_from='trained.pth', test_dataloader=SimpleNamespace(
+            dataset=SimpleNamespace(metainfo=dict(classes=['a', 'b', 'c']))))
+    hook.after_load_checkpoint(runner, dict(meta=dict(dataset_meta=in_shards(shards, classes=classes).metainfo)))
+    with contextlib.nullcontext() if fits else pytest.raises(InputError, match='0, 1, 2 only in trained.pth'):
+        hook.before_test_epoch(runner)
 
 
 def test_bad_folders_are_named(tree, mmseg_scope):
