@@ -7,7 +7,7 @@ from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..inference.precision import check_dtype, computing_in
 from ..stack import MODELS, MMLogger
 from .networks import build_network, head_logits
@@ -65,6 +65,30 @@ class ImageClassifier(BaseModel):
             mixup or cutmix) else None
         self.criterion = _criterion(loss, label_smoothing, self.mix is not None)
         self.dtype = 'fp32'
+        self._check_logits((img_size, img_size) if isinstance(img_size, int) else img_size or (
+            self.network.pretrained_cfg['input_size'][1:]))
+
+    def _check_logits(self, size: tuple[int, int]) -> None:
+        """Has the network say, without computing, what it makes of two images of a size (height, width).
+
+        Raises:
+            ValueError: That are no logits (2, K).
+        """
+        state = {name: torch.empty_like(one, device='meta') for name, one in (
+            *self.named_parameters(), *self.named_buffers())}
+        training = self.training
+        try:
+            with torch.no_grad():
+                logits = torch.func.functional_call(self.eval(), state, torch.empty(2, 3, *size, device='meta'))
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f'the model takes no images of 3 channels and {size[0]} x {size[1]} pixels, or fails on '
+                             f'them: {one_line(error)}; correct model_args') from error
+        self.train(training)
+        for one in logits:
+            if getattr(one, 'shape', None) != (2, self.num_classes):
+                found = tuple(getattr(one, 'shape', ())) or type(one).__name__
+                raise ValueError(f'the model returns {found} for 2 images, no scores of {self.num_classes} classes; '
+                                 'correct model_args')
 
     def init_weights(self) -> None:
         """Loads the weights that `init_cfg` names; timm has drawn others where it names none.

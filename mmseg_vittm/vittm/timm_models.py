@@ -39,6 +39,8 @@ def build_classifier(arch: str | dict, embed_dim: int | None = None, depth: int 
         encoder_options: Other arguments of `ViTTMEncoder`, such as `memory_patch_size`; it refuses what it does
             not know.
     """
+    if type(in_chans) is not int or in_chans < 1:
+        raise ValueError(f'in_chans must be a whole number from 1, got {in_chans!r}')
     arch = resolve_arch(arch)
     changes = dict(embed_dims=embed_dim, num_layers=depth, num_heads=num_heads, mlp_ratio=mlp_ratio)
     arch = resolve_arch(arch | {name: value for name, value in changes.items() if value is not None})

@@ -263,6 +263,8 @@ def test_traced_exported_and_compiled(head):
     (dict(head='token'), "head must be one of .*'mean', 'memory', 'process'.*, got 'token'"),
     (dict(global_pool='token'), "global_pool must be one of .*, got 'token'"),
     (dict(num_classes=-1), 'num_classes must be 0 or a positive integer, got -1'),
+    (dict(num_classes=True), 'num_classes must be 0 or a positive integer, got True'),
+    (dict(in_chans=0), 'in_chans must be a whole number from 1, got 0'),
     (dict(drop_path_rate=1.5), r'drop_path_rate must be in \[0, 1\), got 1.5'),
     (dict(embed_dim=50), 'embed_dims must be a multiple of num_heads, got 50 and 4')])
 def test_wrong_values(changes, problem):
