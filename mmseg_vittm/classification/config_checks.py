@@ -84,7 +84,11 @@ def _meant(root: Path, name: str) -> str:
 
 def _folder(dataset: ConfigDict) -> Path:
     prefix: Any = dataset.get('data_prefix') or {}
-    return Path(dataset.get('data_root') or '', prefix.get('img_path') or 'train')
+    folder = prefix.get('img_path') or 'train' if isinstance(prefix, dict) else None
+    if not isinstance(folder, str):
+        raise InputError(f'data_prefix must be dict(img_path=FOLDER), the folder with those of the classes, got '
+                         f'{prefix!r}')
+    return Path(dataset.get('data_root') or '', folder)
 
 
 def _place_of(dataset: ConfigDict) -> str:

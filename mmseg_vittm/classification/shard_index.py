@@ -32,8 +32,8 @@ def shard_files(shards: str | Sequence[str], data_root: str | None) -> list[str]
         from webdataset.shardlists import expand_urls
     except ImportError as error:
         raise InputError(INSTALL) from error
-    given = [shards] if isinstance(shards, str) else list(shards or ())
-    if not given or not all(isinstance(one, str) and one for one in given):
+    given = [shards] if isinstance(shards, str) else shards
+    if not isinstance(given, (list, tuple)) or not given or not all(isinstance(one, str) and one for one in given):
         raise InputError("shards must be a pattern such as 'train-{000000..000146}.tar', or a list of them, got "
                          f'{shards!r}')
     try:

@@ -171,6 +171,16 @@ def test_transforms_are_timms():
     assert [type(step).__name__ for step in training.augment.transforms] == [
         'RandomResizedCropAndInterpolation', 'RandomHorizontalFlip', 'RandAugment', 'MaybeToTensor', 'Normalize',
         'RandomErasing']
-    for wrong in (dict(auto_augment='foo'), dict(interpolation='foo'), dict(hflip=2), dict(crop_pct=0)):
-        with pytest.raises(ValueError):
-            TimmTransform(training=True, **wrong)
+    for right in ('rand-m20-n2-mmax20', 'rand-m9-mstd0.5-inc1', 'rand-tweights-p0.5', 'augmix-m5-w4-d2', 'v0', '3a',
+                  'original-mstd0.5'):
+        TimmTransform(training=True, auto_augment=right)
+
+
+@pytest.mark.parametrize('name,wrong', [
+    ('auto_augment', 'foo'), ('auto_augment', 'rand-m20-n2-zz'), ('auto_augment', 'rand-mx'),
+    ('auto_augment', 'rand-tfoo'), ('interpolation', 'foo'), ('hflip', 2), ('crop_pct', 0), ('color_jitter', -1),
+    ('scale', [2, 3]), ('scale', [0.5, 0.1]), ('scale', 0.5), ('ratio', [0, 0]), ('mean', [0.5]),
+    ('mean', [0.5, 0.5, 2]), ('std', [0, 0, 0]), ('std', ['a', 1, 1])])
+def test_transforms_refuse_nonsense(name, wrong):
+    with pytest.raises(ValueError, match=f'{name} (must be|has)|timm.data.create_transform refuses|foo'):
+        TimmTransform(training=True, **{name: wrong})
