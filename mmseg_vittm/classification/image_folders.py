@@ -97,9 +97,17 @@ def list_classes(folder: Path, classes: str | None, data_root: str | None) -> li
 
 
 def _images_in(folder: Path) -> Iterator[str]:
-    """Yields the images below a folder, relative to it, in order."""
-    for path, inner, files in os.walk(folder):
-        inner.sort()
+    """Yields the images below a folder, relative to it, in order; each folder once, whatever links lead there.
+
+    Raises:
+        DataError: A folder in it cannot be read.
+    """
+    def unreadable(error: OSError) -> None:
+        raise DataError(error.filename, f'cannot be read ({error.strerror})', 'make it a readable folder') from error
+    seen = {os.path.realpath(folder)}
+    for path, inner, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        targets = {name: os.path.realpath(os.path.join(path, name)) for name in sorted(inner)}
+        inner[:] = [name for name, target in targets.items() if target not in seen and not seen.add(target)]
         relative = os.path.relpath(path, folder)
         for name in sorted(files):
             if name.lower().endswith(ENDINGS) and not name.startswith('.'):

@@ -74,6 +74,7 @@ class ImageShards(ImageSet):
             DataError: The shard cannot be read any more, or the label is no class.
         """
         info = self.get_data_info(idx)
+        idx = info['sample_idx']  # not negative
         offset, size, label_offset, label_size = self._index.places[idx].tolist()
         file = self._index.files[int(np.searchsorted(self._ends, idx, side='right'))]
         info['label'] = self._label(info['img_path'], file, label_offset, label_size)

@@ -1,8 +1,10 @@
 """Folders and shards of classified images: what they list, and what bad ones are answered."""
 import contextlib
 import io
+import os
 import pickle
 import tarfile
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -43,6 +45,10 @@ def test_names_are_kept():
     texts = ['a', '', 'é/ü', 'x\udcff', 'last']
     names = Names(texts)
     assert len(names) == 5 and [names[n] for n in range(5)] == texts and names[-1] == 'last'
+    tracemalloc.start()
+    Names(map(str, range(200_000)))
+    assert tracemalloc.get_traced_memory()[1] < 200_000 * 40  # bytes; of a list of numbers they were twice as many
+    tracemalloc.stop()
 
 
 def test_folders_and_shards_hold_the_same(tree, shards, mmseg_scope):
@@ -54,6 +60,9 @@ def test_folders_and_shards_hold_the_same(tree, shards, mmseg_scope):
     assert found[0] == found[1] and len(found[0]) == 15
     assert other.shard_sizes.tolist() == [5, 5, 5]
     assert other.get_data_info(7)['img_path'].startswith(f'{shards}/train-1.tar:')
+    for data in (one, other):
+        assert data[-1]['label'] == data[14]['label'] == 2 and data[-1]['image'] == data[14]['image']
+        assert data.get_data_info(-15) == data.get_data_info(0)
     again = pickle.loads(pickle.dumps(other))  # as for workers that are not forked
     assert again[9]['label'] == other[9]['label']
 
@@ -68,6 +77,26 @@ def test_images_in_folders_below_a_class_and_other_files(tree, mmseg_scope):
     assert len(data) == 16 and data.metainfo['classes'] == ('n0000', 'n0001', 'n0002')
     added, = (data[n] for n in range(16) if data[n]['img_path'].endswith('inner/x.png'))
     assert added['label'] == 1
+
+
+def test_linked_folders_within_a_class_are_read_once(tree, tmp_path, mmseg_scope, monkeypatch):
+    (tmp_path / 'elsewhere').mkdir()
+    draw(1, 99).save(tmp_path / 'elsewhere' / 'x.png')
+    inner = tree / 'train' / 'n0001' / 'inner'
+    inner.mkdir()
+    for name, target in (('a', tmp_path / 'elsewhere'), ('b', tmp_path / 'elsewhere'), ('up', inner.parent)):
+        (inner / name).symlink_to(target)
+    assert [path['img_path'].split('n0001/')[-1] for path in folders(tree) if path['label'] == 1] == [
+        '0.JPEG', '1.JPEG', '2.JPEG', '3.JPEG', '4.JPEG', 'inner/a/x.png']
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith('inner'):
+            raise PermissionError(13, 'Permission denied', str(path))
+        return scandir(path)
+    monkeypatch.setattr(os, 'scandir', refuse)
+    with pytest.raises(DataError, match=r'n0001/inner: cannot be read \(Permission denied\)'):
+        folders(tree)
 
 
 def test_a_list_of_classes_orders_and_leaves_out(tree, mmseg_scope):

@@ -205,6 +205,14 @@ def test_a_size_that_a_head_refuses_changes_nothing():
     assert model(images()).shape == (2, 5) and model.encoder.img_size == (56, 56)
 
 
+def test_a_wrong_patch_size_changes_nothing():
+    model = small()
+    before = model.encoder.img_size
+    with pytest.raises(ValueError, match='patch_size'):
+        model.set_input_size(112, patch_size='x')
+    assert model.encoder.img_size == before != (112, 112)
+
+
 def test_gradient_checkpointing_changes_no_gradient():
     gradients = []
     for enable in (False, True):
