@@ -62,7 +62,7 @@ def scores_of(work_dir) -> dict:
 
 
 @pytest.mark.parametrize('kind', ['vittm', 'vit'])
-def test_from_many_classes_to_few_to_a_segmentor(kind, trees, tmp_path, monkeypatch, log_lines):
+def test_from_many_classes_to_few_to_a_segmentor(kind, trees, tmp_path, monkeypatch, capsys, log_lines):
     many = write_class_config(tmp_path / 'many.py', trees / 'many', 6, TINY[kind], more=FIRST_STAGE + SHORT)
     few = write_class_config(tmp_path / 'few.py', trees / 'few', 3, TINY[kind], more=SHORT)
     work = tmp_path / 'work'
@@ -92,6 +92,12 @@ def test_from_many_classes_to_few_to_a_segmentor(kind, trees, tmp_path, monkeypa
 
     converted = tmp_path / 'classifier.safetensors'
     run_inside(monkeypatch, 'convert_checkpoint.py', checkpoint, converted)
+    run_inside(monkeypatch, 'test.py', few, converted, '--work-dir', work / 'converted')
+    again = [line for line in log_lines.of('INFO') if line.startswith('Iter(test)')][-1]
+    assert all(f'{name}: {value:.4f}' in again for name, value in validated.items() if 'plain' not in name)
+    other = write_class_config(tmp_path / 'other.py', trees / 'shards', 3, TINY[kind], sharded=3, more=SHORT)
+    said = error_inside(monkeypatch, capsys, 'test.py', other, converted, '--work-dir', work / 'other')
+    assert f'm0000, m0001, m0002 only in {converted}' in said
     arguments = dict(TINY[kind]['model_args'], num_classes=3, img_size=32)
     model = timm.create_model(TINY[kind]['model_name'], checkpoint_path=str(converted), **arguments)
     assert all(torch.equal(weight, average[f'network.{name}']) for name, weight in model.state_dict().items())
