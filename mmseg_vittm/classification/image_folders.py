@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, InputError
 from ..stack import DATASETS, MMLogger
 from .classes import folders_in, read_class_list, some
 from .image_set import ImageSet
@@ -80,7 +80,7 @@ def list_classes(folder: Path, classes: str | None, data_root: str | None) -> li
         data_root: See there.
 
     Raises:
-        InputError: There are less than two, or one of the file has no folder.
+        InputError: There are less than two, one of the file has no folder, or it is no file.
     """
     there = folders_in(folder)
     if classes is None:
@@ -88,6 +88,8 @@ def list_classes(folder: Path, classes: str | None, data_root: str | None) -> li
             raise DataError(folder, f'{len(there)} folders, but a data set of images has one for each of its classes',
                             'give data_root=DIR, whose folders train/ and val/ have a folder of images for each class')
         return there
+    if type(classes) is int:
+        raise InputError(f'classes must be a file with the name of a folder on each line, or None, got {classes}')
     names = read_class_list(classes, data_root)
     missing = sorted(set(names) - set(there))
     if missing:

@@ -79,6 +79,11 @@ def test_images_in_folders_below_a_class_and_other_files(tree, mmseg_scope):
     assert added['label'] == 1
 
 
+def test_a_number_is_no_list_of_folders(tree, mmseg_scope):
+    with pytest.raises(InputError, match='classes must be a file with the name of a folder on each line, or None'):
+        folders(tree, classes=3)
+
+
 def test_linked_folders_within_a_class_are_read_once(tree, tmp_path, mmseg_scope, monkeypatch):
     (tmp_path / 'elsewhere').mkdir()
     draw(1, 99).save(tmp_path / 'elsewhere' / 'x.png')

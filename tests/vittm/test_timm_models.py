@@ -260,7 +260,7 @@ def test_copies(tmp_path):
 @pytest.mark.parametrize('head', HEADS)
 @torch.no_grad()
 def test_traced_exported_and_compiled(head):
-    model, x = small(head=head, depth=2), images()
+    model, x = small(head=head, depth=1), images()
     expected = model(x)
     torch.testing.assert_close(torch.jit.trace(model, x)(x), expected)
     torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), expected)

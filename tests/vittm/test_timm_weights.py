@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from timm.utils import CheckpointSaver, ModelEmaV3
 from tiny_models import DATA, WRAPPINGS, Golden, images, read_golden
 
-from mmseg_vittm.weights.pretrained import load_classifier
+from mmseg_vittm.classification.pretrained import load_network
 
 NAMES = ('cross_attention_add', 'latent_attention_add_erase', 'linear_add_equal_grid', 'linear_add_memory_mlp',
          'linear_add_resampled_rect', 'linear_add_unequal_grid', 'token_summary_erase')
@@ -80,7 +80,7 @@ def test_our_own_files(golden, tmp_path):
         torch.nn.init.zeros_(again.memory_head.weight)
         timm.models.load_checkpoint(again, str(path))
         assert torch.equal(again(golden.images), expected)
-    load_classifier(again, saved(golden.state, tmp_path))
+    load_network(again, saved(golden.state, tmp_path))
     assert (again(golden.images) - golden.expected['memory_logits']).abs().max() <= 1e-4
 
 
