@@ -120,7 +120,8 @@ def load_model(config: Config | str, path: str, device: str = 'cpu', allow_parti
     else:
         check_classes(meta, model, path)
     if not meta.get('classes') or meta.get('palette') is None or len(meta['palette']) == 0:
-        meta = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
+        kind = ((config.get('test_dataloader') or {}).get('dataset') or {}).get('type')
+        meta = getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, 'METAINFO', meta)
     model.dataset_meta = dict(meta)
     return model.to(device).eval()
 
