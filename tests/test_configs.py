@@ -37,7 +37,7 @@ def test_builds_and_gives_logits(name, mmseg_scope):
     head, (height, width) = cfg.model.decode_head, cfg.crop_size
     logits = model(torch.zeros(1, 3, height, width))
     maps = model.backbone(torch.zeros(1, 3, height, width))
-    assert maps[0].shape[1] == head.in_channels and head.get('embed_dims', head.in_channels) == head.channels
+    assert maps[0].shape[1] == head.in_channels and head.get('embed_dims', head.channels) == head.channels
     assert logits.shape == (1, head.num_classes, *maps[0].shape[2:]) and logits.isfinite().all()
 
 
@@ -185,11 +185,13 @@ LABORATORY = [name for name in CONFIGS if name.startswith('camvid/')]
 @pytest.mark.parametrize('name', LABORATORY)
 def test_the_laboratorys_models_differ_in_patches_and_maps_alone(name):
     """The same width, depth, head, data and schedule: what is compared is how tokens are made and used."""
-    cfg, control = load(name), load('camvid/vit_32.py')
+    hidden = name.endswith('_hidden.py')
+    cfg, control = load(name), load('camvid/vit_32_hidden.py' if hidden else 'camvid/vit_32.py')
     backbone, head = cfg.model.pop('backbone'), cfg.model.decode_head
     control.model.pop('backbone')
+    concatenated = 192 * (2 if backbone.get('out_tokens') == 'concat' else 1)
+    assert (head.pop('in_channels'), head.pop('channels')) == (concatenated, 192 if hidden else concatenated)
     for channels in ('in_channels', 'channels'):
-        assert head.pop(channels) == 192 * (2 if backbone.get('out_tokens') == 'concat' else 1)
         control.model.decode_head.pop(channels)
     assert cfg.to_dict() == control.to_dict()
     if backbone.type == 'ViTTM':
