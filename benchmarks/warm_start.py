@@ -37,7 +37,7 @@ from mmseg_vittm.visualization.style import (
 from mmseg_vittm.vittm import ViTTMEncoder
 from mmseg_vittm.weights.warm_start.calibration import calibrate
 from mmseg_vittm.weights.warm_start.closeness import Closeness, closeness, compare
-from mmseg_vittm.weights.warm_start.fit import source_grid, warm_start_encoder
+from mmseg_vittm.weights.warm_start.fit import warm_start_encoder
 from mmseg_vittm.weights.warm_start.images import HALF
 from mmseg_vittm.weights.warm_start.pending import CALIBRATIONS
 from mmseg_vittm.weights.warm_start.teacher import Teacher
@@ -99,7 +99,7 @@ def measure(args: argparse.Namespace, process: int) -> dict[str, list[Closeness]
         encoder = ViTTMEncoder(arch, args.image_size, process_patch_size=process, memory_patch_size=args.memory,
                                **source.options).eval()
         warm_start_encoder(encoder, source, report, len(source.blocks))
-        prefix, _ = source.prefix_and_grid(source_grid(source, encoder.img_size), report.path)
+        prefix, _ = source.prefix_and_grid(source.grid_at(encoder.img_size), report.path)
         norms = [source.norms.get(norm) for norm in ('norm_pre', 'norm')]
         teacher, without = Teacher(encoder, prefix, *norms), Teacher(encoder, prefix[:, :0], *norms)
         sizes = args.count, args.image_size, *(source.images or HALF)

@@ -75,8 +75,8 @@ def finish(backbone: nn.Module, batches: Sequence[Tensor], images: Images, rgb: 
         said.append('how images were normalised for the ViT is not known: taken as here')
     else:
         theirs = left.images
-        if left.rgb and not rgb:
-            said.append('its patch embeddings take BGR now, as this config has images')
+        if left.rgb is not None and left.rgb != rgb:
+            said.append(f'its patch embeddings take {"RGB" if rgb else "BGR"} now, as this config has images')
             theirs = Images(theirs.mean[::-1], theirs.std[::-1])
             for embedding in left.embeddings:
                 embedding.weight.copy_(embedding.weight.flip(1))

@@ -86,7 +86,7 @@ def read_any_source(checkpoint: str) -> tuple[ViTWeights, LoadReport]:
 def _describe(source: ViTWeights, model: nn.Module) -> None:
     """Notes what the model itself knows beside its weights."""
     block = model.blocks[0]
-    source.num_heads = block.attn.num_heads
+    source.num_heads, source.grid = block.attn.num_heads, getattr(model.patch_embed, 'grid_size', None)
     if source.options['mlp'] == 'mlp':
         kind = type(block.mlp.act)
         names = [name for name, activation in ACTIVATIONS.items() if kind is activation]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ...errors import CheckpointError
 from ...vittm.streams import resample_positions
 from ..report import LoadReport
-from .fit import source_grid
+from .fit import NONE
 from .source import PREFIX, ViTWeights
 
 
@@ -36,10 +36,12 @@ def warm_start_vit(vit: VisionTransformer, source: ViTWeights, report: LoadRepor
         raise CheckpointError(f'{what} has {source.num_heads} attention heads, this model {heads}; give another '
                               'model_name')
     own = vit.state_dict()
+    zeros = {} if 'attn.qkv.bias' in source.blocks[0] else {
+        name: torch.zeros_like(tensor) for name, tensor in own.items() if name.endswith('.attn.qkv.bias')}
     taken = _taken(vit, own, source, report)
     wrong = [f'{name} {tuple(tensor.shape)}, here {tuple(own[name].shape) if name in own else "none"}'
              for name, tensor in taken.items() if name not in own or own[name].shape != tensor.shape]
-    wrong += [f'{name}, which it lacks' for name in own if name not in taken]
+    wrong += [f'{name}, which it lacks' for name in own if name not in taken | zeros]
     if wrong:
         raise CheckpointError(f'{what} does not fit this model, nothing was loaded: {"; ".join(wrong[:6])}'
                               f'{"; ..." * (len(wrong) > 6)}; give the model_name of this ViT')
@@ -47,7 +49,9 @@ def warm_start_vit(vit: VisionTransformer, source: ViTWeights, report: LoadRepor
     for block in source.blocks[len(vit.blocks):]:
         for tensor in block.values():
             report.drop('for outputs that this model does not give', tensor)
-    vit.load_state_dict(taken)
+    for tensor in zeros.values():
+        report.start(NONE, tensor)
+    vit.load_state_dict(taken | zeros)
 
 
 def _taken(vit: VisionTransformer, own: dict[str, Tensor], source: ViTWeights, report: LoadReport
@@ -66,7 +70,7 @@ def _taken(vit: VisionTransformer, own: dict[str, Tensor], source: ViTWeights, r
     taken['patch_embed.proj.weight'] = resample_patch_embed(source.patch, list(size))
     if source.patch_bias is not None:
         taken['patch_embed.proj.bias'] = source.patch_bias
-    prefix, positions = source.prefix_and_grid(source_grid(source, vit.patch_embed.img_size), report.path)
+    prefix, positions = source.prefix_and_grid(source.grid_at(vit.patch_embed.img_size), report.path)
     if positions is not None:
         grid = tuple(vit.patch_embed.grid_size)
         if tuple(positions.shape[1:3]) != grid:

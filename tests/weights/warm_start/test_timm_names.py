@@ -65,6 +65,12 @@ def test_a_download(downloads):
     assert report.path == NAME and report.source == "timm's VisionTransformer"
 
 
+def test_the_grid_of_its_positions_is_known(downloads):
+    downloads(random_vit('vit', img_size=(32, 128)))
+    source, report = read_any_source(NAME)
+    assert source.prefix_and_grid(None, report.path)[1].shape == (1, 2, 8, 64)
+
+
 def test_other_heads_are_an_error(downloads):
     downloads(random_vit('vit'))
     source, report = read_any_source(NAME)
