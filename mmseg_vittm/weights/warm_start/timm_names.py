@@ -86,7 +86,8 @@ def read_any_source(checkpoint: str) -> tuple[ViTWeights, LoadReport]:
 def _describe(source: ViTWeights, model: nn.Module) -> None:
     """Notes what the model itself knows beside its weights."""
     block = model.blocks[0]
-    source.num_heads, source.grid = block.attn.num_heads, getattr(model.patch_embed, 'grid_size', None)
+    source.num_heads = block.attn.num_heads
+    source.grid = getattr(getattr(model, 'patch_embed', None), 'grid_size', None)
     if source.options['mlp'] == 'mlp':
         kind = type(block.mlp.act)
         names = [name for name, activation in ACTIVATIONS.items() if kind is activation]
