@@ -85,7 +85,7 @@ class ViTTM(PretrainedBackbone):
         super().__init__(frozen_layers, init_cfg)
         check_choice('out_tokens', out_tokens, OUT_TOKENS)
         arch = resolve_arch(arch)
-        self.arch_layers = arch['num_layers']
+        self.arch_width, self.arch_layers = arch['embed_dims'], arch['num_layers']
         self.out_indices = resolve_indices(out_indices, self.arch_layers)
         self.out_tokens = out_tokens
         arch['num_layers'] = self.out_indices[-1] + 1

@@ -141,7 +141,9 @@ def test_without_calibration(saved):
 
 
 @pytest.mark.parametrize(('more', 'said'), [
-    (dict(calibration='best'), "calibration must be one of .*, got 'best'"), (dict(mean=(1, 2, 3)), 'together'),
+    (dict(calibration='best'), "calibration must be one of .*, got 'best'"), (dict(calibration=['x']), 'got .*x'),
+    (dict(mean=(0.5, ) * 3, std=(0.5, ) * 3), 'are of images from 0 to 1; give both times 255'),
+    (dict(mean=(1, 2, 3)), 'together'),
     (dict(mean=(1, 2, 3), std=(0, 1, 1)), 'together'), (dict(mean='abc', std=3), 'together'),
     (dict(prefix='a.'), "init_cfg must be dict.type='WarmStart', checkpoint=FILE")])
 def test_wrong_settings(saved, more, said):

@@ -12,7 +12,7 @@ from ...vittm.heads import LinearAttentionHead, TokenSummaryHead
 from ...vittm.streams import resample_positions
 from ...vittm.vit_block import ROPES, resolve_rope
 from ..report import LoadReport
-from .source import ViTWeights
+from .source import ViTWeights, check_size
 
 CLOSED = -4.0  # bias of the gates of add-erase: 1.8% of the update, and gradients still pass
 AT_ZERO = 'at zero, so that reading and writing add nothing'
@@ -92,10 +92,7 @@ def check_fits(encoder: ViTTMEncoder, source: ViTWeights, path: Path | str, num_
         CheckpointError: It is not; says both, and the remedy.
     """
     what = f'{path} ({source.title})'
-    theirs, ours = (source.width, len(source.blocks)), (encoder.embed_dims, num_layers)
-    if theirs != ours:
-        raise CheckpointError(f'{what} has width {theirs[0]} and {theirs[1]} layers, this model width {ours[0]} and '
-                              f'{ours[1]} layers; a warm start needs both equal: give another ViT, or its arch')
+    check_size(what, (source.width, len(source.blocks)), (encoder.embed_dims, num_layers))
     block = encoder.blocks[0].encoder
     heads, hidden = block.attn.num_heads, block.mlp.fc2.weight.shape[1]
     if source.num_heads not in (None, heads):

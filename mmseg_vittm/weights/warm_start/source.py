@@ -111,6 +111,18 @@ def _placed(prefix: Tensor, positions: Tensor, own: int, grid: tuple[int, int]) 
     return prefix, positions[:, own:].unflatten(1, grid)
 
 
+def check_size(what: str, theirs: tuple[int, int], ours: tuple[int, int]) -> None:
+    """Checks that a ViT's (width, layers) are a model's.
+
+    Raises:
+        CheckpointError: They are not; says both.
+    """
+    if theirs != ours:
+        raise CheckpointError(f'{what} has width {theirs[0]} and {theirs[1]} layers, this model width {ours[0]} and '
+                              f'{ours[1]} layers; a warm start needs both equal: give another ViT, or its arch '
+                              '(ViTBackbone: model_name and num_layers)')
+
+
 def read_source(path: str | Path) -> tuple[ViTWeights, LoadReport]:
     """Reads a file of a ViT's weights; code in it is never run.
 

@@ -1,4 +1,6 @@
 """What an encoder takes of a ViT, and with what it starts where the ViT has nothing for it."""
+from contextlib import nullcontext
+
 import pytest
 import torch
 from timm.layers import resample_patch_embed
@@ -9,6 +11,7 @@ from mmseg_vittm.vittm.streams import resample_positions
 from mmseg_vittm.weights.report import LoadReport
 from mmseg_vittm.weights.warm_start.fit import warm_start_encoder
 from mmseg_vittm.weights.warm_start.source import source_of
+from mmseg_vittm.weights.warm_start.vit_fit import warm_start_vit
 
 
 def test_blocks_patches_and_positions():
@@ -147,6 +150,24 @@ def test_what_cannot_begin_says_why_and_stays_as_it_is(changes, said):
     with pytest.raises(CheckpointError, match=said):
         begun(encoder, random_vit('vit').state_dict())
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
+
+
+@pytest.mark.parametrize(('activation', 'fits'), [('quick_gelu', False), ('gelu', True), (None, True)])
+def test_an_activation_that_the_control_has_not(activation, fits):
+    report = LoadReport('vit.pth')
+    source = source_of(random_vit('vit').state_dict(), report)
+    source.activation = activation
+    with nullcontext() if fits else pytest.raises(CheckpointError, match='quick_gelu, this model GELU; give'):
+        warm_start_vit(random_vit('vit', num_classes=0), source, report, 2)
+
+
+def test_the_control_takes_zeros_for_biases_that_no_block_has():
+    state, report = random_vit('vit').state_dict(), LoadReport('vit.pth')
+    state = {name: tensor for name, tensor in state.items() if not name.endswith('qkv.bias')}
+    control = random_vit('vit', num_classes=0)
+    warm_start_vit(control, source_of(state, report), report, 2)
+    assert report.started == {'at zero, as it has none': [2, 2 * 3 * WIDTH]}
+    assert control.blocks[1].attn.qkv.bias.eq(0).all() and report.tensors == len(control.state_dict()) - 2
 
 
 def test_fewer_blocks_than_the_vit():
