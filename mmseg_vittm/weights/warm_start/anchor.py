@@ -12,7 +12,7 @@ from .fit import last_layer
 Streams = list[tuple[Tensor, Tensor]]
 POWER = 30.0
 STEPS = 10  # to the constant that keeps the memory's mean
-LEAST_SCALE = 1e-3  # of LayerScale: smaller ones would need biases that are too large
+LARGEST = 1e4  # of a bias before LayerScale: float16 ends at 65504
 
 
 class Anchor:
@@ -83,10 +83,9 @@ class Anchor:
         scale = getattr(getattr(block, 'ls2', None), 'gamma', getattr(block, 'gamma_2', None))
         if scale is not None:
             constant = self.constant(goals, scale)
-            used = constant != 0
-            if scale[used].abs().min() < LEAST_SCALE:
+            constant = torch.where(constant == 0, 0.0, constant / scale)
+            if not constant.abs().max() < LARGEST:
                 return
-            constant[used] /= scale[used]
         block.mlp.fc2.bias.add_(constant)
         self.biases.append(f'blocks.{number}.encoder.mlp.fc2.bias')
 

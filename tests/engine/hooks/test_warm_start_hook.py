@@ -69,7 +69,7 @@ def test_other_weights_are_left_as_they_are(tmp_path, loaded, iteration):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     hook = WarmStartHook()
     if loaded:
-        hook.after_load_checkpoint(None, {})
+        hook.after_load_checkpoint(None, dict(state_dict={'backbone.a': 1}))
     hook.before_train(SimpleNamespace(model=model, iter=iteration))
     assert pending_in(model) == [] and all(torch.equal(tensor, before[name])
                                            for name, tensor in model.state_dict().items())
@@ -80,7 +80,9 @@ def test_every_process_takes_all_that_the_first_one_calibrated(tmp_path, monkeyp
     monkeypatch.setattr(warm_start_hook, 'broadcast', lambda tensor, src: sent.append((tensor.clone(), src)))
     monkeypatch.setattr(WarmStartHook, '_batches', lambda self, runner: [images()])
     monkeypatch.setattr(warm_start_hook, 'normalisation_of', lambda model: (Images(*HALF), True))
-    WarmStartHook().before_train(SimpleNamespace(model=model, iter=0, logger=MMLogger.get_current_instance()))
+    hook = WarmStartHook()
+    hook.after_load_checkpoint(None, dict(state_dict={'decode_head.a': 1}))  # a part of a model, without a backbone
+    hook.before_train(SimpleNamespace(model=model, iter=0, logger=MMLogger.get_current_instance()))
     state = model.state_dict().values()
     assert len(sent) == len(state) and model.encoder.blocks[1].read_norm.weight.std() > 0
     assert all(src == 0 and torch.equal(tensor, now) for (tensor, src), now in zip(sent, state, strict=True))

@@ -85,6 +85,16 @@ def test_where_a_branch_is_dropped_in_training_it_holds_no_anchor():
     assert after[-1].cosine > 0.98 and encoder.blocks[0].encoder.mlp.fc2.bias.abs().max() < 1e4
 
 
+def test_a_layer_scale_that_would_need_a_bias_beyond_float16():
+    state = random_vit('deit3').state_dict()
+    state = {name: 2e-3 + 0 * tensor if name.endswith('ls2.gamma') else tensor * (1000 if name == 'pos_embed' else 1)
+             for name, tensor in state.items()}
+    encoder = encoder_for('deit3', process_patch_size=32)
+    _, _, teacher = begun(encoder, state)
+    assert 'blocks.0.encoder.mlp.fc2.bias' not in calibrate(teacher, BATCHES).biases
+    assert encoder.blocks[0].encoder.mlp.fc2.bias.abs().max() < 1e4
+
+
 def test_it_is_the_same_every_time():
     one, other = calibrated()[0].state_dict(), calibrated()[0].state_dict()
     assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
