@@ -60,7 +60,7 @@ def main() -> None:
     pseudo_set.refuse_inputs([args.config, args.checkpoint])
     settings = settings_of_labels(cfg, kind, args.input, args.checkpoint, sha256_of(model), args.dtype, args.threshold)
     optimize_if_possible(model, args.dtype, args.compile)
-    with clean_end():
+    with clean_end(), pseudo_set.held():
         pseudo_set.begin(settings, args.overwrite)
         label_images(model, pseudo_set, args.input, settings, options)
 

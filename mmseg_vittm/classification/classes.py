@@ -8,6 +8,7 @@ from ..errors import DataError, InputError, shown
 
 MOST = 1 << 16
 SHOWN = 5
+NUMBERED = 'numbered'  # of a data set's meta: whether only the number of its classes is known
 
 
 def read_class_list(classes: str | int, data_root: str | None) -> list[str]:
@@ -31,7 +32,7 @@ def read_class_list(classes: str | int, data_root: str | None) -> list[str]:
     if not path.exists():
         raise DataError(path, 'no such file', 'give classes=FILE with the name of a class on each line, in the order '
                         'of their labels, or the number of classes')
-    names = [line.strip() for line in read_file(str(path)).decode('utf-8', errors='replace').splitlines()]
+    names = [line.strip() for line in read_file(str(path)).decode('utf-8-sig', errors='replace').splitlines()]
     names = [name for name in names if name]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice or not 2 <= len(names) <= MOST:
@@ -59,22 +60,23 @@ def some(names: Sequence[str]) -> str:
     return ', '.join(map(shown, names[:SHOWN])) + more
 
 
-def are_numbers(names: Sequence[str]) -> bool:
-    """Whether classes are called by their labels, as where only their number is known."""
-    return all(name == str(number) for number, name in enumerate(names))
-
-
-def difference(names: Sequence[str], others: Sequence[str], whose: str, of_others: str) -> str | None:
+def difference(names: Sequence[str], others: Sequence[str], whose: str, of_others: str,
+               numbered: bool = False) -> str | None:
     """Returns how the classes of something differ from others', or None where they are the same in the same order.
 
-    Where one side knows the number alone, that is compared.
+    Args:
+        names: The names of its classes.
+        others: Those of the others.
+        whose: What it is called in the answer.
+        of_others: What the others are.
+        numbered: Whether only the number is known of one or both, and compared.
     """
     names, others = list(names), list(others)
-    if names == others or len(names) == len(others) and (are_numbers(names) or are_numbers(others)):
+    if names == others or numbered and len(names) == len(others):
         return None
     more, less = sorted(set(names) - set(others)), sorted(set(others) - set(names))
-    if are_numbers(names) or are_numbers(others) or not (more or less):
-        what = 'the same names in another order' if sorted(names) == sorted(others) else 'another number'
+    if numbered or not (more or less):
+        what = 'another number' if len(names) != len(others) else 'the same names in another order'
         return f'{whose} has {len(names)} classes, {of_others} {len(others)}: {what}'
     found = [f'{some(less)} only in {of_others}'] * bool(less) + [f'{some(more)} only in {whose}'] * bool(more)
     return f'{whose} has {len(names)} classes, {of_others} {len(others)}: {"; ".join(found)}'

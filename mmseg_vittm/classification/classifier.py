@@ -7,7 +7,7 @@ from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, one_line
 from ..inference.precision import check_dtype, computing_in
 from ..stack import MODELS, MMLogger
 from .networks import build_network, head_logits
@@ -65,6 +65,45 @@ class ImageClassifier(BaseModel):
             mixup or cutmix) else None
         self.criterion = _criterion(loss, label_smoothing, self.mix is not None)
         self.dtype = 'fp32'
+        size = (img_size, img_size) if isinstance(img_size, int) else img_size or (
+            self.network.pretrained_cfg['input_size'][1:])
+        self.try_images(torch.empty(2, 3, *size, device='meta'))
+
+    def try_images(self, images: Tensor) -> None:
+        """Has the network say, without computing, what it makes of images (B, 3, H, W).
+
+        Raises:
+            InputError: It takes another size.
+            ValueError: That are no logits (B, K).
+        """
+        state = {name: torch.empty_like(one, device='meta') for name, one in (
+            *self.named_parameters(), *self.named_buffers())}
+        training = self.training
+        try:
+            with torch.no_grad():
+                logits = torch.func.functional_call(self.eval(), state, images.to('meta'))
+        except InputError:
+            raise
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f'the model takes no images of 3 channels and {images.shape[2]} x {images.shape[3]} '
+                             f'pixels, or fails on them: {one_line(error)}; correct model_args') from error
+        finally:
+            self.train(training)
+        for one in logits:
+            if getattr(one, 'shape', None) != (len(images), self.num_classes):
+                found = tuple(getattr(one, 'shape', ())) or type(one).__name__
+                raise ValueError(f'the model returns {found} for {len(images)} images, no scores of '
+                                 f'{self.num_classes} classes; correct model_args')
+
+    def check_batch(self, count: int) -> None:
+        """Checks the number of images in a batch of a process.
+
+        Raises:
+            InputError: Images are to be mixed in pairs, and it is odd.
+        """
+        if self.mix is not None and count % 2:
+            raise InputError(f'mixup and cutmix mix images in pairs, but a process has {count} in a batch; '
+                             'set total_batch_size to an even number for each process')
 
     def init_weights(self) -> None:
         """Loads the weights that `init_cfg` names; timm has drawn others where it names none.
@@ -114,10 +153,8 @@ class ImageClassifier(BaseModel):
         Raises:
             InputError: Images are to be mixed in pairs, and the batch is odd.
         """
+        self.check_batch(len(inputs))
         if self.mix is not None:
-            if len(inputs) % 2:
-                raise InputError(f'mixup and cutmix mix images in pairs, but a process has {len(inputs)} in a batch; '
-                                 'set total_batch_size to an even number for each process')
             inputs, labels = self.mix(inputs, labels)
         return {f'loss_{head}'.removesuffix('_'): self.criterion(logits.float(), labels)
                 for head, logits in head_logits(self.network, inputs).items()}

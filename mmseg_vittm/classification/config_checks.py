@@ -37,8 +37,8 @@ def check_images(cfg: Mapping, datasets: Sequence[tuple[str, ConfigDict]]) -> No
     """
     known = [(loader, dataset, _classes_of(dataset)) for loader, dataset in datasets if is_image_set(dataset)]
     for loader, dataset, classes in known[1:]:
-        first, _, others = known[0]
-        found = difference(classes, others, loader, first)
+        first, of_first, others = known[0]
+        found = difference(classes, others, loader, first, _is_numbered(dataset) or _is_numbered(of_first))
         if found:
             raise InputError(f'{_place_of(dataset)}: {found}; both need the same classes in the same order')
     if known and is_classifier(cfg):
@@ -53,6 +53,10 @@ def check_images(cfg: Mapping, datasets: Sequence[tuple[str, ConfigDict]]) -> No
 def _is(node: Mapping, kind: type) -> bool:
     name = node.get('type')
     return name is kind or isinstance(name, str) and name.rpartition('.')[2] == kind.__name__
+
+
+def _is_numbered(dataset: ConfigDict) -> bool:
+    return _is(dataset, ImageShards) and type(dataset.get('classes')) is int
 
 
 def _classes_of(dataset: ConfigDict) -> list[str]:
@@ -80,7 +84,11 @@ def _meant(root: Path, name: str) -> str:
 
 def _folder(dataset: ConfigDict) -> Path:
     prefix: Any = dataset.get('data_prefix') or {}
-    return Path(dataset.get('data_root') or '', prefix.get('img_path') or 'train')
+    folder = prefix.get('img_path') or 'train' if isinstance(prefix, dict) else None
+    if not isinstance(folder, str):
+        raise InputError(f'data_prefix must be dict(img_path=FOLDER), the folder with those of the classes, got '
+                         f'{prefix!r}')
+    return Path(dataset.get('data_root') or '', folder)
 
 
 def _place_of(dataset: ConfigDict) -> str:

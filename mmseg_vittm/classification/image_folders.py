@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, InputError
 from ..stack import DATASETS, MMLogger
 from .classes import folders_in, read_class_list, some
 from .image_set import ImageSet
@@ -80,7 +80,7 @@ def list_classes(folder: Path, classes: str | None, data_root: str | None) -> li
         data_root: See there.
 
     Raises:
-        InputError: There are less than two, or one of the file has no folder.
+        InputError: There are less than two, one of the file has no folder, or it is no file.
     """
     there = folders_in(folder)
     if classes is None:
@@ -88,6 +88,8 @@ def list_classes(folder: Path, classes: str | None, data_root: str | None) -> li
             raise DataError(folder, f'{len(there)} folders, but a data set of images has one for each of its classes',
                             'give data_root=DIR, whose folders train/ and val/ have a folder of images for each class')
         return there
+    if type(classes) is int:
+        raise InputError(f'classes must be a file with the name of a folder on each line, or None, got {classes}')
     names = read_class_list(classes, data_root)
     missing = sorted(set(names) - set(there))
     if missing:
@@ -97,9 +99,17 @@ def list_classes(folder: Path, classes: str | None, data_root: str | None) -> li
 
 
 def _images_in(folder: Path) -> Iterator[str]:
-    """Yields the images below a folder, relative to it, in order."""
-    for path, inner, files in os.walk(folder):
-        inner.sort()
+    """Yields the images below a folder, relative to it, in order; each folder once, whatever links lead there.
+
+    Raises:
+        DataError: A folder in it cannot be read.
+    """
+    def unreadable(error: OSError) -> None:
+        raise DataError(error.filename, f'cannot be read ({error.strerror})', 'make it a readable folder') from error
+    seen = {os.path.realpath(folder)}
+    for path, inner, files in os.walk(folder, onerror=unreadable, followlinks=True):
+        targets = {name: os.path.realpath(os.path.join(path, name)) for name in sorted(inner)}
+        inner[:] = [name for name, target in targets.items() if target not in seen and not seen.add(target)]
         relative = os.path.relpath(path, folder)
         for name in sorted(files):
             if name.lower().endswith(ENDINGS) and not name.startswith('.'):

@@ -53,7 +53,8 @@ class ImageSet(BaseDataset):
     def get_data_info(self, idx: int) -> dict:
         """Returns what is known of an image before it is loaded."""
         self.full_init()
-        return self.sample(range(self._length)[idx]) | dict(sample_idx=idx)
+        idx = range(self._length)[idx]
+        return self.sample(idx) | dict(sample_idx=idx)
 
     def prepare_data(self, idx: int) -> Any:
         """Returns an image as the pipeline prepares it."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import DataError, shown
 from ..stack import DATASETS, MMLogger
-from .classes import read_class_list
+from .classes import NUMBERED, read_class_list
 from .image_set import ImageSet
 from .shard_index import ShardIndex, shard_files
 
@@ -49,6 +49,7 @@ class ImageShards(ImageSet):
 
     def class_names(self) -> list[str]:
         """Returns the names of the classes; see there."""
+        self._metainfo[NUMBERED] = type(self.classes) is int
         return read_class_list(self.classes, self.data_root)
 
     def read_list(self) -> int:
@@ -73,6 +74,7 @@ class ImageShards(ImageSet):
             DataError: The shard cannot be read any more, or the label is no class.
         """
         info = self.get_data_info(idx)
+        idx = info['sample_idx']  # not negative
         offset, size, label_offset, label_size = self._index.places[idx].tolist()
         file = self._index.files[int(np.searchsorted(self._ends, idx, side='right'))]
         info['label'] = self._label(info['img_path'], file, label_offset, label_size)

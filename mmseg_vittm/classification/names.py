@@ -1,4 +1,5 @@
 """Names: millions of texts in little memory, which forked workers share."""
+from array import array
 from collections.abc import Iterable
 
 import numpy as np
@@ -12,11 +13,11 @@ class Names:
     """
 
     def __init__(self, texts: Iterable[str]):
-        content, ends = bytearray(), []
+        content, ends = bytearray(), array('q', [0])
         for text in texts:
             content += text.encode(errors='surrogateescape')
             ends.append(len(content))
-        self._content, self._ends = bytes(content), np.array([0, *ends], np.int64)
+        self._content, self._ends = bytes(content), np.array(ends)
 
     def __len__(self) -> int:
         return len(self._ends) - 1

@@ -16,7 +16,7 @@ def build_network(model_name: str, num_classes: int, img_size: int | tuple[int, 
         model_name: Its name, such as `'vittm_base_patch28_224'`.
         num_classes: Classes of its head, or heads.
         img_size: Input in pixels, an int or (height, width); None is the model's own.
-        drop_path_rate: Stochastic depth of the last block.
+        drop_path_rate: Stochastic depth of the last block; 0 is for models too that take no such argument.
         model_args: More arguments of the model, as timm's `create_model` takes them.
 
     Raises:
@@ -34,11 +34,15 @@ def build_network(model_name: str, num_classes: int, img_size: int | tuple[int, 
     twice = sorted(set(own) & set(model_args or {}))
     if twice:
         raise ValueError(f'model_args has {", ".join(twice)}, which the classifier takes itself; set it there')
+    weights = sorted({'pretrained', 'checkpoint_path'} & set(model_args or {}))
+    if weights:
+        raise ValueError(f"model_args has {weights[0]}: set init_cfg=dict(type='Pretrained', checkpoint=PATH) instead")
+    asked = {name: value for name, value in own.items() if value is not None and (name, value) != ('drop_path_rate', 0)}
     try:
-        return timm.create_model(model_name, pretrained=False, **own, **(model_args or {}))
+        return timm.create_model(model_name, **asked, **(model_args or {}))
     except (AssertionError, TypeError) as error:
-        raise ValueError(f'{model_name} refuses an argument of img_size, drop_path_rate and model_args: {error}'
-                         ) from error
+        raise ValueError(f'{model_name} refuses an argument of img_size, drop_path_rate and model_args: {error}; those '
+                         'that it does not take are left out by img_size=None and drop_path_rate=0') from error
 
 
 def head_logits(network: nn.Module, images: Tensor) -> dict[str, Tensor]:

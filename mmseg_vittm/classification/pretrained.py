@@ -1,9 +1,10 @@
 """Weights of a classifier to go on from, strictly but for heads of other classes."""
+import re
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from ..weights.families import AUTHORS_CLASSIFIER, OUR_CLASSIFIER, PLAIN_TIMM, WeightFamily, recognise
+from ..weights.families import AUTHORS_CLASSIFIER, OUR_CLASSIFIER, WeightFamily, recognise
 from ..weights.positions import fit_positions, fit_vit_positions
 from ..weights.report import LoadReport
 from ..weights.state_dicts import read_state_dict
@@ -27,7 +28,8 @@ def load_network(network: nn.Module, path: str | Path) -> LoadReport:
         CheckpointError: The file cannot be read, is of no such kind, or does not fit but for the head.
     """
     state, wrappers = read_state_dict(path)
-    family = recognise(state, (OUR_CLASSIFIER, AUTHORS_CLASSIFIER, PLAIN_TIMM), path)
+    plain = WeightFamily("timm's state dict", '|'.join(map(re.escape, network.state_dict())), ())
+    family = recognise(state, (OUR_CLASSIFIER, AUTHORS_CLASSIFIER, plain), path)
     report = LoadReport(Path(path), f'{family.title}, wrapped as {wrappers}' if wrappers else family.title)
     state, kept = _with_own_heads(network, family.rename(state, report), report)
     load_weights(network, state, report, fit=_fit_for(network, family))
@@ -40,14 +42,18 @@ def _with_own_heads(network: nn.Module, state: dict[str, Tensor], report: LoadRe
                     ) -> tuple[dict[str, Tensor], list[str]]:
     """Returns weights with the network's own where heads have another number of classes, and the names of these."""
     own, state, kept = network.state_dict(), dict(state), []
-    for name in own:
-        theirs = state.get(name)
-        if name.startswith(head_prefixes(network)) and theirs is not None and len(theirs) != len(own[name]) and (
-                theirs.shape[1:] == own[name].shape[1:]):
-            report.drop(f'a head of {len(theirs)} classes, where this model begins one of {len(own[name])} anew',
-                        theirs)
-            state[name] = own[name]
-            kept.append(name)
+    for prefix in head_prefixes(network):
+        ours = {name: one.shape for name, one in own.items() if name.startswith(prefix)}
+        theirs = {name: state[name].shape for name in ours if name in state}
+        classes = {shape[:1] for shape in theirs.values()}
+        if len(classes) == 1 and theirs != ours and theirs == {
+                name: (*next(iter(classes)), *shape[1:]) for name, shape in ours.items()}:
+            (count, ), = classes
+            for name in ours:
+                report.drop(f'a head of {count} classes, where this model begins one of {ours[name][0]} anew',
+                            state[name])
+                state[name] = own[name]
+            kept += ours
     return state, kept
 
 

@@ -32,8 +32,8 @@ def shard_files(shards: str | Sequence[str], data_root: str | None) -> list[str]
         from webdataset.shardlists import expand_urls
     except ImportError as error:
         raise InputError(INSTALL) from error
-    given = [shards] if isinstance(shards, str) else list(shards or ())
-    if not given or not all(isinstance(one, str) and one for one in given):
+    given = [shards] if isinstance(shards, str) else shards
+    if not isinstance(given, (list, tuple)) or not given or not all(isinstance(one, str) and one for one in given):
         raise InputError("shards must be a pattern such as 'train-{000000..000146}.tar', or a list of them, got "
                          f'{shards!r}')
     try:
@@ -125,7 +125,12 @@ def _members(file: str) -> Iterator[dict]:
             if member.isreg() and not member.name.startswith('__'):
                 yield dict(fname=member.name, data=(member.offset_data, member.size), __url__=file)
             tar.members = []  # else it keeps all of them
-    with open(file, 'rb') as content:  # which the library ends like any other
-        content.seek(-tarfile.BLOCKSIZE, os.SEEK_END)
-        if content.read() != tarfile.NUL * tarfile.BLOCKSIZE:
+    with open(file, 'rb') as content:  # which the library ends like any other, at a damaged header too
+        content.seek(tar.offset)
+        rest = content.read(tarfile.BLOCKSIZE)
+        if len(rest) < tarfile.BLOCKSIZE:
             raise DataError(file, f'truncated: {content.tell()} bytes without the end of the tar file', AGAIN)
+        while rest:
+            if rest.strip(tarfile.NUL):
+                raise DataError(file, f'damaged: what comes at byte {tar.offset} is no file', AGAIN)
+            rest = content.read(1 << 20)

@@ -1,5 +1,8 @@
 """Transforms of classifiers' images: decoded and checked as files are in this project, augmented by timm."""
 import io
+import math
+import re
+from collections.abc import Callable, Sequence
 
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
@@ -9,6 +12,7 @@ from timm.data import create_transform
 from ..datasets.image_files import AGAIN, damage, read_file
 from ..errors import DataError, one_line
 
+UNDERSTOOD = r'[a-z]+\d|t(weights|3aw?)$'  # of a part of `auto_augment`
 MOST_PIXELS = 1 << 28  # 16,384 squared; ImageNet's largest has a tenth of it
 
 
@@ -67,7 +71,7 @@ class TimmTransform(BaseTransform):
         crop_pct: Share of the resized shorter side that the crop of the centre has; not in training.
 
     Raises:
-        ValueError: timm refuses an argument.
+        ValueError: An argument is out of range, or timm refuses it.
     """
 
     def __init__(self, image_size: int | tuple[int, int] = 224, training: bool = False,
@@ -80,6 +84,15 @@ class TimmTransform(BaseTransform):
                 raise ValueError(f'{name} must be a probability from 0 to 1, got {value!r}')
         if not 0 < crop_pct <= 1:
             raise ValueError(f'crop_pct must be a share above 0 and up to 1, got {crop_pct!r}')
+        if not color_jitter >= 0:
+            raise ValueError(f'color_jitter must be 0 or more, got {color_jitter!r}')
+        _check_numbers('scale', scale, 2, lambda share: 0 < share <= 1, 'two shares above 0 and up to 1, in order')
+        _check_numbers('ratio', ratio, 2, lambda ratio: 0 < ratio < math.inf, 'two numbers above 0, in order')
+        _check_numbers('mean', mean, 3, lambda value: 0 <= value <= 1, 'three numbers from 0 to 1')
+        _check_numbers('std', std, 3, lambda value: 0 < value < math.inf, 'three numbers above 0')
+        unread = [part for part in str(auto_augment or '').split('-')[1:] if not re.match(UNDERSTOOD, part)]
+        if unread:  # which timm passes over
+            raise ValueError(f'auto_augment has {unread[0]!r}, which timm does not know, got {auto_augment!r}')
         try:
             self.augment = create_transform(
                 image_size if isinstance(image_size, int) else tuple(image_size), is_training=training,
@@ -92,3 +105,10 @@ class TimmTransform(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Returns `inputs`, a float tensor (3, H, W), `labels` and `img_path` of a sample with `image` and `label`."""
         return dict(inputs=self.augment(results['image']), labels=results['label'], img_path=results['img_path'])
+
+
+def _check_numbers(name: str, values: Sequence[float], count: int, allowed: Callable[[float], bool], wish: str) -> None:
+    if not isinstance(values, (list, tuple)) or len(values) != count or not all(
+            isinstance(value, (int, float)) and allowed(value) for value in values) or (
+            count == 2 and values[0] > values[1]):
+        raise ValueError(f'{name} must be {wish}, got {values!r}')

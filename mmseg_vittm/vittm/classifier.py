@@ -210,7 +210,7 @@ class ViTTMClassifier(nn.Module):
             num_classes: Number of classes; 0 for none.
             global_pool: As in the constructor; None keeps it.
         """
-        if not (isinstance(num_classes, int) and num_classes >= 0):
+        if not (type(num_classes) is int and num_classes >= 0):
             raise ValueError(f'num_classes must be 0 or a positive integer, got {num_classes!r}')
         if global_pool is not None:
             check_choice('global_pool', global_pool, tuple(POOLS))

@@ -21,10 +21,9 @@ def resize_encoder(encoder: ViTTMEncoder, img_size: int | tuple[int, int] | None
             encoder is as it was then.
     """
     before = encoder.img_size, encoder.process_patch_size, encoder.memory_patch_size
-    if img_size is not None:
-        encoder.img_size = to_pair(img_size, 'img_size')
-    if patch_size is not None:
-        encoder.process_patch_size = encoder.memory_patch_size = to_pair(patch_size, 'patch_size')
+    size = encoder.img_size if img_size is None else to_pair(img_size, 'img_size')
+    patches = before[1:] if patch_size is None else (to_pair(patch_size, 'patch_size'), ) * 2
+    encoder.img_size, (encoder.process_patch_size, encoder.memory_patch_size) = size, patches
     try:
         process_grid, memory_grid = encoder.grids(*encoder.img_size)
     except ValueError:

@@ -1,12 +1,13 @@
 """ViTTM's classifiers under names that timm knows: after `import mmseg_vittm.vittm`, `timm.create_model(NAME)`."""
+from collections.abc import Mapping
 from typing import Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model, resolve_pretrained_cfg
-from torch import nn
+from torch import Tensor, nn
 
 from .classifier import ViTTMClassifier
 from .encoder import ViTTMEncoder, resolve_arch
-from .fitting import fit_weights as checkpoint_filter_fn  # by which name timm's tools look for it
+from .fitting import fit_weights
 
 NO_WEIGHTS = ("no weights are published under the name {name}: give pretrained=False, and a file of weights, the "
               "authors' or your own, as checkpoint_path=FILE")
@@ -38,6 +39,8 @@ def build_classifier(arch: str | dict, embed_dim: int | None = None, depth: int 
         encoder_options: Other arguments of `ViTTMEncoder`, such as `memory_patch_size`; it refuses what it does
             not know.
     """
+    if type(in_chans) is not int or in_chans < 1:
+        raise ValueError(f'in_chans must be a whole number from 1, got {in_chans!r}')
     arch = resolve_arch(arch)
     changes = dict(embed_dims=embed_dim, num_layers=depth, num_heads=num_heads, mlp_ratio=mlp_ratio)
     arch = resolve_arch(arch | {name: value for name, value in changes.items() if value is not None})
@@ -45,6 +48,23 @@ def build_classifier(arch: str | dict, embed_dim: int | None = None, depth: int 
                            **encoder_options)
     model = ViTTMClassifier(encoder, num_classes, head, global_pool, drop_rate)
     return model.to(device=device, dtype=dtype) if device or dtype else model
+
+
+def checkpoint_filter_fn(state: Mapping[str, Tensor], model: ViTTMClassifier) -> dict[str, Tensor]:
+    """Returns weights as `fit_weights`; timm's tools look for this function by its name.
+
+    Raises:
+        RuntimeError: Weights other than the linear classifiers' are missing or too many: timm loads loosely where the
+            number of classes differs, or features alone are asked for.
+    """
+    fitted = fit_weights(state, model)
+    heads = tuple(f'{name}.' for name in model.pretrained_cfg['classifier'])
+    own, theirs = ({name for name in names if not name.startswith(heads)} for names in (model.state_dict(), fitted))
+    if own != theirs:
+        problems = [f'{what} in the weights: {", ".join(sorted(names)[:4])}' + ', ...' * (len(names) > 4)
+                    for what, names in (('Missing', own - theirs), ('Unexpected', theirs - own)) if names]
+        raise RuntimeError('; '.join(problems))
+    return fitted
 
 
 def _cfg() -> dict[str, Any]:

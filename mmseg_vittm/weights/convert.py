@@ -49,9 +49,9 @@ def convert_checkpoint(source: str, target: str, overwrite: bool = False) -> str
     family = recognise(state, (WHOLE_MODEL, OUR_CLASSIFIER, AUTHORS, TIMM_VIT), source)
     report = LoadReport(Path(source), family.title)
     metadata = {'format': 'pt'}
-    if family is WHOLE_MODEL:
+    if family in (WHOLE_MODEL, OUR_CLASSIFIER):
         metadata |= _classes(content, source)
-    else:
+    if family is not WHOLE_MODEL:
         state = _with_grids(_renamed(state, family, report), report) if family is AUTHORS else _renamed(
             state, family, report)
     report.tensors, report.parameters = len(state), sum(tensor.numel() for tensor in state.values())
@@ -86,7 +86,7 @@ def _classes(content: dict, source: str) -> dict[str, str]:
     check_dataset_meta(meta, source)
     if not meta:
         return {}
-    kept = {}
+    kept = {'numbered': True} if meta.get('numbered') else {}  # classes that are numbers alone
     if meta.get('classes') is not None:
         kept['classes'] = list(meta['classes'])
     if meta.get('palette') is not None:

@@ -57,8 +57,7 @@ VITTM_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\.encoder\
 VIT_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\.patch_embed\..*', (
     Rule(r'network\.(cls_token|reg_token|pos_embed|(?:patch_embed|norm_pre|blocks|norm)\..*)', r'vit.\1'),
     Rule(r'network\.(?:head|head_dist|fc_norm|pre_logits)\..*', None, 'classification only'), _NO_NETWORK))
-# The state dict of a model of timm: for a model of the same kind, and ViTTM's for its backbone.
-PLAIN_TIMM = WeightFamily("timm's state dict", r'encoder\..*|patch_embed\..*', ())
+# The state dict of timm's ViTTM, for its backbone.
 TIMM_VITTM = WeightFamily("timm's ViTTM state dict", r'memory_fc_norm\..*', (
     Rule(r'(encoder\..*)', r'\1'), Rule(r'(?:process|memory)_(?:norm|fc_norm|head)\..*', None, 'classification only')))
 OUR_VITTM = WeightFamily('our backbone weights', r'encoder\..*', ())
@@ -74,5 +73,6 @@ def recognise(state: dict[str, Tensor], families: Sequence[WeightFamily], path: 
     for family in families:
         if family.owns(state):
             return family
-    titles = ', nor '.join(f'{family.title} (it has no {family.mark!r})' for family in families)
-    raise CheckpointError(f'{path}: neither {titles}; it begins with {", ".join(map(shown, list(state)[:4]))}')
+    titles = ', nor '.join(dict.fromkeys(family.title for family in families))
+    raise CheckpointError(f'{path}: by the names of its weights, neither {titles}; it begins with '
+                          f'{", ".join(map(shown, list(state)[:4]))}')

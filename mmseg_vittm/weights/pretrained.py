@@ -1,10 +1,10 @@
-"""Pretrained weights of backbones and classifiers, from files of every family, strictly."""
+"""Pretrained weights of backbones, from files of every family, strictly."""
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from torch import nn
 
-from .families import AUTHORS_CLASSIFIER, WeightFamily, recognise
+from .families import WeightFamily, recognise
 from .positions import fit_positions
 from .report import LoadReport
 from .state_dicts import read_state_dict
@@ -30,8 +30,3 @@ def load_pretrained(module: nn.Module, path: str | Path, families: Sequence[Weig
     report = LoadReport(Path(path), f'{family.title}, wrapped as {wrappers}' if wrappers else family.title)
     load_weights(module, family.rename(state, report), report, unbuilt, fit_for(family))
     return report
-
-
-def load_classifier(classifier: nn.Module, path: str | Path) -> LoadReport:
-    """Loads one of the authors' classification checkpoints into a `ViTTMClassifier`; errors as `load_pretrained`."""
-    return load_pretrained(classifier, path, [AUTHORS_CLASSIFIER])

@@ -13,6 +13,7 @@ from mmseg.registry import DATASETS
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, InputError, one_line
+from ..vittm.fitting import TRAINED
 from .dataset_meta import check_classes, check_dataset_meta
 from .mmengine_loader import use_safe_reading
 from .report import LoadReport
@@ -69,7 +70,9 @@ def load_model_weights(model: nn.Module, state: dict[str, Tensor], path: str, al
         for pattern, replacement in revise_keys:
             name = re.sub(pattern, replacement, name)
         revised[name] = tensor
-    if hasattr(state, '_metadata'):
+    if any(f'{TRAINED}{name}' in model.state_dict() for name in revised):  # a classifier's, converted: of timm's names
+        revised = OrderedDict((f'{TRAINED}{name}', tensor) for name, tensor in revised.items())
+    elif hasattr(state, '_metadata'):
         revised._metadata = state._metadata
     problems = load_weights(model, revised, LoadReport(path), allow_partial=allow_partial)
     if problems:
@@ -117,7 +120,8 @@ def load_model(config: Config | str, path: str, device: str = 'cpu', allow_parti
     else:
         check_classes(meta, model, path)
     if not meta.get('classes') or meta.get('palette') is None or len(meta['palette']) == 0:
-        meta = DATASETS.get(config.test_dataloader.dataset.type).METAINFO
+        kind = ((config.get('test_dataloader') or {}).get('dataset') or {}).get('type')
+        meta = getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, 'METAINFO', meta)
     model.dataset_meta = dict(meta)
     return model.to(device).eval()
 

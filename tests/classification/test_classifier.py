@@ -88,7 +88,14 @@ def test_two_classes_have_top_5_too():
     (dict(loss='mse'), 'loss must be one of'), (dict(mixup=-1), 'mixup must be 0 or more'),
     (dict(drop_path_rate=1.0), r'drop_path_rate must be in \[0, 1\)'), (dict(label_smoothing=1), 'label_smoothing'),
     (dict(model_args=dict(wings=2)), 'wings'), (dict(model_args=dict(num_classes=2)), 'model_args has num_classes'),
-    (dict(init_cfg=dict(type='Pretrained')), 'init_cfg must be')])
+    (dict(init_cfg=dict(type='Pretrained')), 'init_cfg must be'), (dict(num_classes=True), 'num_classes must be'),
+    (dict(model_args=dict(in_chans=4)), 'the model takes no images of 3 channels and 224 x 224 pixels'),
+    (dict(model_args=dict(in_chans=0)), 'in_chans must be a whole number from 1, got 0'),
+    (dict(model_args=dict(global_pool='')), r'returns \(2, 64, 1000\) for 2 images, no scores of 1000 classes'),
+    (dict(model_name='vit_tiny_patch16_224', model_args=dict(features_only=True)), 'returns list for 2 images'),
+    (dict(model_args=dict(pretrained=True)), 'model_args has pretrained: set init_cfg'),
+    (dict(model_args=dict(checkpoint_path='/nowhere')), 'model_args has checkpoint_path: set init_cfg'),
+    (dict(model_name='resnet18', img_size=32), 'left out by img_size=None and drop_path_rate=0')])
 def test_wrong_arguments(arguments, said):
     with pytest.raises(ValueError, match=said):
         ImageClassifier(**arguments)
@@ -129,6 +136,32 @@ def test_weights_of_another_image_size_and_of_timm(tmp_path):
         assert model.network.encoder.memory_stream.pos_embed.weight.shape[1:3] == (4, 4)
 
 
+def test_other_models_of_timm_and_their_weights(tmp_path):
+    """Those that take neither img_size nor drop_path_rate; and weights that have no patches."""
+    resnet = dict(model_name='resnet18', model_args=dict(layers=(1, 1, 1, 1), channels=(4, 4, 4, 4)))
+    for kind in (dict(model_name='dla46_c'), resnet):
+        source = ImageClassifier(num_classes=7, **kind)
+        torch.save(source.network.state_dict(), tmp_path / 'timm.pth')
+        init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'timm.pth'))
+        for classes in (7, 3):
+            model = ImageClassifier(num_classes=classes, init_cfg=init_cfg, **kind)
+            model.init_weights()
+            assert all(torch.equal(weight, source.state_dict()[name]) for name, weight in model.state_dict().items()
+                       if classes == 7 or not name.startswith('network.fc.'))
+    torch.save(dict(weight=torch.ones(2)), tmp_path / 'timm.pth')
+    with pytest.raises(CheckpointError, match="neither a classifier's checkpoint, .* nor timm's state dict; it begins"):
+        model.init_weights()
+
+
+@pytest.mark.parametrize('name,broken', [('bias', torch.tensor(1.0)), ('bias', torch.ones(5)), ('weight', None)])
+def test_a_head_is_taken_or_left_whole(name, broken, tmp_path):
+    state = tiny(3).network.state_dict()
+    state[f'memory_head.{name}'] = broken
+    torch.save({name: one for name, one in state.items() if one is not None}, tmp_path / 'source.pth')
+    with pytest.raises(CheckpointError, match=f'memory_head.{name}'):
+        tiny(init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'source.pth'))).init_weights()
+
+
 def test_transforms_are_timms():
     image = draw(0, 0)
     ours = TimmTransform(image_size=32).transform(dict(image=image, label=3, img_path='x'))
@@ -138,6 +171,16 @@ def test_transforms_are_timms():
     assert [type(step).__name__ for step in training.augment.transforms] == [
         'RandomResizedCropAndInterpolation', 'RandomHorizontalFlip', 'RandAugment', 'MaybeToTensor', 'Normalize',
         'RandomErasing']
-    for wrong in (dict(auto_augment='foo'), dict(interpolation='foo'), dict(hflip=2), dict(crop_pct=0)):
-        with pytest.raises(ValueError):
-            TimmTransform(training=True, **wrong)
+    for right in ('rand-m20-n2-mmax20', 'rand-m9-mstd0.5-inc1', 'rand-tweights-p0.5', 'augmix-m5-w4-d2', 'v0', '3a',
+                  'original-mstd0.5'):
+        TimmTransform(training=True, auto_augment=right)
+
+
+@pytest.mark.parametrize('name,wrong', [
+    ('auto_augment', 'foo'), ('auto_augment', 'rand-m20-n2-zz'), ('auto_augment', 'rand-mx'),
+    ('auto_augment', 'rand-tfoo'), ('interpolation', 'foo'), ('hflip', 2), ('crop_pct', 0), ('color_jitter', -1),
+    ('scale', [2, 3]), ('scale', [0.5, 0.1]), ('scale', 0.5), ('ratio', [0, 0]), ('mean', [0.5]),
+    ('mean', [0.5, 0.5, 2]), ('std', [0, 0, 0]), ('std', ['a', 1, 1])])
+def test_transforms_refuse_nonsense(name, wrong):
+    with pytest.raises(ValueError, match=f'{name} (must be|has)|timm.data.create_transform refuses|foo'):
+        TimmTransform(training=True, **{name: wrong})

@@ -13,7 +13,7 @@ from tiny_models import ROOT
 PYTHON_PAGES = [page for page in PAGES if any(block.language == 'python' and block.runs for block in blocks(page))]
 BASH_PAGES = [page for page in PAGES if any(block.language == 'bash' for block in blocks(page))]
 NOT_RUN = {'docs/inference.md': 1,  # bfloat16, compiled: minutes on a CPU
-           'docs/distillation.md': 2}  # configs of what tools/autolabel.py writes, whose test reads it so
+           'docs/distillation.md': 2}  # configs of what tools/autolabel.py writes, whose test trains them
 # Pages speak of these configs; here the same files with a tiny backbone, 64 pixels, no workers.
 TINY = """
 _base_ = {base!r}

@@ -62,7 +62,7 @@ def scores_of(work_dir) -> dict:
 
 
 @pytest.mark.parametrize('kind', ['vittm', 'vit'])
-def test_from_many_classes_to_few_to_a_segmentor(kind, trees, tmp_path, monkeypatch, log_lines):
+def test_from_many_classes_to_few_to_a_segmentor(kind, trees, tmp_path, monkeypatch, capsys, log_lines):
     many = write_class_config(tmp_path / 'many.py', trees / 'many', 6, TINY[kind], more=FIRST_STAGE + SHORT)
     few = write_class_config(tmp_path / 'few.py', trees / 'few', 3, TINY[kind], more=SHORT)
     work = tmp_path / 'work'
@@ -92,6 +92,12 @@ def test_from_many_classes_to_few_to_a_segmentor(kind, trees, tmp_path, monkeypa
 
     converted = tmp_path / 'classifier.safetensors'
     run_inside(monkeypatch, 'convert_checkpoint.py', checkpoint, converted)
+    run_inside(monkeypatch, 'test.py', few, converted, '--work-dir', work / 'converted')
+    again = [line for line in log_lines.of('INFO') if line.startswith('Iter(test)')][-1]
+    assert all(f'{name}: {value:.4f}' in again for name, value in validated.items() if 'plain' not in name)
+    other = write_class_config(tmp_path / 'other.py', trees / 'shards', 3, TINY[kind], sharded=3, more=SHORT)
+    said = error_inside(monkeypatch, capsys, 'test.py', other, converted, '--work-dir', work / 'other')
+    assert f'm0000, m0001, m0002 only in {converted}' in said
     arguments = dict(TINY[kind]['model_args'], num_classes=3, img_size=32)
     model = timm.create_model(TINY[kind]['model_name'], checkpoint_path=str(converted), **arguments)
     assert all(torch.equal(weight, average[f'network.{name}']) for name, weight in model.state_dict().items())
@@ -146,11 +152,33 @@ def test_a_checkpoint_of_other_classes_is_not_scored(few, trees, tmp_path, monke
     ('train_dataloader.sampler.shuffle_shards=0', 'shuffle_shards must be a whole number from 1'),
     ('train_dataloader.batch_size=3', 'mixup and cutmix mix images in pairs'),
     ('val_dataloader.dataset.data_prefix.img_path=valid', 'few/valid: no such folder'),
-    ('val_evaluator.type=TopAcuracy', 'did you mean TopAccuracy?')])
+    ('val_evaluator.type=TopAcuracy', 'did you mean TopAccuracy?'),
+    ('model.model_args.in_chans=4', 'the model takes no images of 3 channels'),
+    ('model.model_args.global_pool=', 'no scores of 3 classes'),
+    ('train_dataloader.dataset.data_prefix.img_path=3', 'data_prefix must be dict(img_path=FOLDER)'),
+    ('train_dataloader.dataset.data_prefix.img_path=[a,b]', 'data_prefix must be dict(img_path=FOLDER)'),
+    ('train_dataloader.dataset.pipeline.1.ratio=[0,0]', 'ratio must be two numbers above 0'),
+    ('val_dataloader.dataset.pipeline.1.std=[0,0,0]', 'std must be three numbers above 0'),
+    ('val_dataloader.dataset.pipeline=[]', 'val_dataloader cannot be built (ValueError: its pipeline must begin with'),
+    ('train_dataloader.dataset.pipeline.0.type=TimmTransform', 'its pipeline must begin with DecodeImage'),
+    ('train_dataloader.collate_fn.type=pseudo_collate', 'give default_collate'),
+    ('custom_hooks.0.momentum=2', 'custom_hooks.0 cannot be built'),
+    ('custom_hooks.0.ema_type=Foo', 'custom_hooks.0 cannot be built'),
+    ('val_evaluator.type=IoUMetric', 'IoUMetric scores segmentations'),
+    ('model.data_preprocessor.type=SegDataPreProcessor', 'SegDataPreProcessor is no data_preprocessor for a'),
+    ('total_batch_size=3', 'mixup and cutmix mix images in pairs'),
+    ('val_dataloader.sampler.type=PassSampler', 'val_dataloader.sampler never ends')])
 def test_wrong_settings_end_before_anything_is_written(setting, said, few, tmp_path, monkeypatch, capsys):
     work = tmp_path / 'work'
     assert said in error_inside(monkeypatch, capsys, 'train.py', few, '--work-dir', work, '--cfg-options', setting)
     assert not work.exists()
+
+
+def test_a_plain_vits_images_are_of_its_size(trees, tmp_path, monkeypatch, capsys):
+    config = write_class_config(tmp_path / 'vit.py', trees / 'few', model=TINY_VIT, more=SHORT)
+    said = error_inside(monkeypatch, capsys, 'train.py', config, '--work-dir', tmp_path / 'work', '--cfg-options',
+                        'model.img_size=48')
+    assert 'images of 32 x 32 pixels for a model of 48 x 48' in said and not (tmp_path / 'work').exists()
 
 
 def test_wrong_folders_and_other_classes_in_val(few, trees, tmp_path, monkeypatch, capsys):
@@ -183,6 +211,8 @@ def test_shards_through_the_tools(trees, tmp_path, monkeypatch, capsys):
     said = error_inside(monkeypatch, capsys, *command, '--cfg-options',
                         'train_dataloader.dataset.shards=train-{0..4}.tar')
     assert 'train-3.tar: no such shard; 2 of 5 are missing' in said and '--data-root DIR' in said
+    said = error_inside(monkeypatch, capsys, *command, '--cfg-options', 'train_dataloader.dataset.shards=3')
+    assert 'shards must be a pattern' in said
     root = tmp_path / 'shards'
     shutil.copytree(trees / 'shards', root)
     (root / 'train-2.tar').write_bytes((root / 'train-2.tar').read_bytes()[:3000])

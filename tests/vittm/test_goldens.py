@@ -5,9 +5,9 @@ from mmseg.registry import MODELS
 from safetensors.torch import load_file
 from tiny_models import DATA, Golden, read_golden
 
+from mmseg_vittm.classification.pretrained import load_network
 from mmseg_vittm.vittm import ViTTMEncoder
 from mmseg_vittm.vittm.classifier import ViTTMClassifier
-from mmseg_vittm.weights.pretrained import load_classifier
 
 TOLERANCE = 1e-4
 COPIED = ['linear_add_resampled_rect', 'latent_attention_add_erase', 'token_summary_erase']
@@ -39,7 +39,7 @@ def assert_parity(actual: torch.Tensor, expected: torch.Tensor, what: str) -> No
 @torch.no_grad()
 def test_tokens_and_logits(golden, weights):
     model = ViTTMClassifier(ViTTMEncoder(**golden.arguments), num_classes=7).eval()
-    load_classifier(model, weights)
+    load_network(model, weights)
     process_tokens, memory_tokens = model.forward_tokens(golden.images)
     process_logits, memory_logits = model(golden.images)
     actual = dict(process_tokens=process_tokens, memory_tokens=memory_tokens, process_logits=process_logits,
@@ -70,7 +70,7 @@ def test_every_weight_shows_in_the_outputs(tmp_path):
     golden = read_golden(DATA / 'latent_attention_add_erase.safetensors')
     torch.save(golden.state, tmp_path / 'authors.pth')
     model = ViTTMClassifier(ViTTMEncoder(**golden.arguments), num_classes=7).eval()
-    load_classifier(model, tmp_path / 'authors.pth')
+    load_network(model, tmp_path / 'authors.pth')
     expected = [golden.expected[name] for name in ('process_tokens', 'memory_tokens', 'process_logits',
                                                    'memory_logits')]
     for name, weight in model.named_parameters():

@@ -118,18 +118,13 @@ def test_accuracy_in_training_is_the_memory_heads():
     assert accuracy(out, target)[0] == right
 
 
-def test_no_parameter_is_unused_in_distributed_training(run_python):
-    done = run_python(f"""
-import tempfile, timm, torch, mmseg_vittm.vittm
-from timm.task import ClassificationTask
-torch.distributed.init_process_group('gloo', f'file://{{tempfile.mkdtemp()}}/store', rank=0, world_size=1)
-for head in ('memory', 'process', 'mean'):
-    model = timm.create_model('vittm_tiny_patch28_224', num_classes=2, head=head, **{SMALL})
-    task = ClassificationTask(model, torch.nn.CrossEntropyLoss(), verbose=False).train()
-    task.prepare_distributed()
-    for _ in range(3):  # DDP refuses the second step where the first left out a parameter
-        task(torch.randn(2, 3, 56, 56), torch.tensor([0, 1]))['loss'].backward()
-torch.distributed.destroy_process_group()
-print('done')
-""")
-    assert (done.returncode, done.stdout.strip()) == (0, 'done'), done.stderr[-3000:]
+def test_no_parameter_is_unused_in_distributed_training():
+    torch.distributed.init_process_group('gloo', store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        for head in ('memory', 'process', 'mean'):
+            task = ClassificationTask(build(head=head), torch.nn.CrossEntropyLoss(), verbose=False).train()
+            task.prepare_distributed()
+            for _ in range(3):  # DDP refuses the second step where the first left out a parameter
+                task(torch.randn(2, 3, 56, 56), torch.tensor([0, 1]))['loss'].backward()
+    finally:
+        torch.distributed.destroy_process_group()

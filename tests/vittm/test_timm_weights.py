@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from timm.utils import CheckpointSaver, ModelEmaV3
 from tiny_models import DATA, WRAPPINGS, Golden, images, read_golden
 
-from mmseg_vittm.weights.pretrained import load_classifier
+from mmseg_vittm.classification.pretrained import load_network
 
 NAMES = ('cross_attention_add', 'latent_attention_add_erase', 'linear_add_equal_grid', 'linear_add_memory_mlp',
          'linear_add_resampled_rect', 'linear_add_unequal_grid', 'token_summary_erase')
@@ -80,7 +80,7 @@ def test_our_own_files(golden, tmp_path):
         torch.nn.init.zeros_(again.memory_head.weight)
         timm.models.load_checkpoint(again, str(path))
         assert torch.equal(again(golden.images), expected)
-    load_classifier(again, saved(golden.state, tmp_path))
+    load_network(again, saved(golden.state, tmp_path))
     assert (again(golden.images) - golden.expected['memory_logits']).abs().max() <= 1e-4
 
 
@@ -166,6 +166,23 @@ def test_it_is_strict(golden, tmp_path):
         change(state)
         with pytest.raises((RuntimeError, ValueError), match=problem.replace('.*', r'[\s\S]*')):
             classifier(golden, saved(state, tmp_path))
+
+
+@pytest.mark.parametrize('changes', [dict(num_classes=9), dict(features_only=True), {}],
+                         ids=['classes', 'features', 'same'])
+def test_timms_way_is_strict_too(changes, golden, tmp_path):
+    block = 'blocks.1.norm1.weight'
+    for change, problem in (
+            (lambda state: {name.replace('memory', 'wings'): weight for name, weight in state.items()},
+             'Missing in the weights: encoder.*; Unexpected in the weights: '),
+            (lambda state: {name: weight for name, weight in state.items() if name != block},
+             'Missing in the weights: encoder.blocks.1.encoder.norm1.weight$'),
+            (lambda state: state | dict(extra=torch.ones(2)), 'Unexpected in the weights: extra$'),
+            (lambda state: timm.create_model('vit_tiny_patch16_224', depth=1, embed_dim=24, num_heads=3).state_dict(),
+             'Missing in the weights: encoder.blocks.0')):
+        path = saved(change(golden.state), tmp_path)
+        with pytest.raises(RuntimeError, match=problem):
+            classifier(golden, pretrained=True, pretrained_cfg_overlay=dict(file=path, num_classes=7), **changes)
 
 
 def test_no_code_of_a_file_runs(golden, tmp_path):

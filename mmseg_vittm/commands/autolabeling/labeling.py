@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from PIL import Image
 from torch import nn
 
 from ...datasets.image_files import AGAIN, damage, no_file, read_file
@@ -77,10 +76,9 @@ def list_images(folder: str, out: str) -> list[str]:
 def settings_of_labels(cfg: Config, kind: SetKind, folder: str, checkpoint: str, sha256: str, dtype: str,
                        threshold: float) -> dict[str, Any]:
     """Returns what decides pseudo-labels, as JSON has it."""
-    model = {name: value for name, value in plain(cfg.model).items() if name not in ('init_cfg', 'pretrained')}
     return dict(
         config=str(cfg.filename), checkpoint=checkpoint_settings(checkpoint, sha256), threshold=float(threshold),
-        dtype=dtype, folder=os.path.realpath(folder), model=model, test_pipeline=plain(cfg.test_pipeline),
+        dtype=dtype, folder=os.path.realpath(folder), model=plain(cfg.model), test_pipeline=plain(cfg.test_pipeline),
         kind=kind.plain())
 
 
@@ -90,7 +88,7 @@ def label_images(model: nn.Module, pseudo_set: PseudoSet, folder: str, settings:
 
     Args:
         model: A segmentor of `mmseg_vittm.load_model`.
-        pseudo_set: Where images and labels go; its `begin` was called.
+        pseudo_set: Where images and labels go; it is held, and its `begin` was called.
         folder: The folder of the images.
         settings: Of `settings_of_labels`.
         options: The rest.
@@ -101,13 +99,16 @@ def label_images(model: nn.Module, pseudo_set: PseudoSet, folder: str, settings:
     """
     predictor, kind = Predictor(model, with_confidence=True), pseudo_set.kind
     found, failed, console = Coverage(kind), {}, open_console()
-    done = [image for image in pseudo_set.names if pseudo_set.is_done(image)]
-    todo = [image for image in pseudo_set.names if image not in set(done)]
-    if done:
-        MMLogger.get_current_instance().info(f'{len(done)} of {len(pseudo_set.names)} images are labelled already')
-    for image in done:
-        with Image.open(pseudo_set.paths_of(image)[1]) as file:
-            found.add(image, np.asarray(file))
+    todo = []
+    for image in pseudo_set.names:
+        if (labels := pseudo_set.labels_of(image, Path(folder) / image)) is None:
+            pseudo_set.remove(image)
+            todo.append(image)
+        else:
+            found.add(image, labels)
+    if found.shares:
+        MMLogger.get_current_instance().info(
+            f'{len(found.shares)} of {len(pseudo_set.names)} images are labelled already')
     with Reporter(console, 'images') as reporter:
         for number, (image, labels) in enumerate(_labels(predictor, todo, Path(folder), kind, options, failed), 1):
             if labels is not None:

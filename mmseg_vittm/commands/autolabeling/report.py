@@ -13,7 +13,7 @@ from ...errors import printable
 from ...outputs import write_whole
 from ...visualization.style import BLUE, INK, WIDTH, house_style, new_figure, render_files
 from .kind import SetKind
-from .pseudo_set import REPORT, SNIPPET
+from .pseudo_set import PICTURES, REPORT, SNIPPET
 
 BINS = 20  # of the histogram of coverage
 LEAST = 20  # images of the least coverage that the report names
@@ -87,8 +87,9 @@ def write_report(folder: Path, found: Coverage, classes: Sequence[str], palette:
         OutputError: One cannot be written.
     """
     write_whole(folder / REPORT, json.dumps(report_of(found, classes, failed, settings), indent=1) + '\n')
-    for ending, content in coverage_files(found, classes, settings['threshold']).items():
-        write_whole(folder / f'{Path(REPORT).stem}.{ending}', content)
+    pictures = coverage_files(found, classes, settings['threshold'])
+    for name in PICTURES:
+        write_whole(folder / name, pictures[Path(name).suffix[1:]])
     write_whole(folder / SNIPPET, snippet_of(found.kind, classes, palette))
 
 
@@ -120,14 +121,15 @@ def coverage_files(found: Coverage, classes: Sequence[str], threshold: float) ->
 
 def snippet_of(kind: SetKind, classes: Sequence[str], palette: Sequence[Sequence[int]]) -> str:
     """Returns a config's lines that read the set, from wherever it is."""
+    here = '{{ fileDirname }}/'
     return '\n'.join([
         '# Pseudo-labels of tools/autolabel.py. A config reads them with this file among its _base_:',
         '# train_dataloader = dict(dataset=dict(',
         '#     _delete_=True, pipeline=_base_.train_pipeline, **_base_.pseudo_labels))',
         'pseudo_labels = dict(',
         f'    type={kind.type!r},',
-        "    data_root='{{ fileDirname }}',",
-        f'    data_prefix=dict(img_path={kind.images!r}, seg_map_path={kind.annotations!r}),',
+        # Whole paths, which --data-root leaves as they are.
+        f'    data_prefix=dict(img_path={here + kind.images!r}, seg_map_path={here + kind.annotations!r}),',
         f'    img_suffix={kind.img_suffix!r},',
         f'    seg_map_suffix={kind.seg_map_suffix!r},',
         f'    reduce_zero_label={kind.reduce_zero_label!r},',

@@ -4,13 +4,15 @@ import copy
 import os
 import traceback
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import mmengine.registry
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, InfiniteSampler
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseTTAModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.registry import DefaultScope
@@ -19,6 +21,9 @@ from mmseg.evaluation import IoUMetric
 from mmseg.models import EncoderDecoder
 from torch import nn
 
+from ...classification.classifier import ImageClassifier
+from ...classification.config_checks import is_classifier, is_image_set
+from ...classification.trial_batch import try_batch
 from ...datasets.checked_dataset import check_skip_options
 from ...datasets.listing import SKIP_OPTIONS, datasets_of
 from ...errors import CheckpointError, InputError, OutputError, one_line, shown
@@ -53,11 +58,11 @@ def try_to_build(cfg: Config, job: str) -> None:
         if job == 'train':
             _try_optimizer(cfg, model)
             _check_scaling(cfg)
-        _try_hooks(cfg)
+        _try_hooks(cfg, model if job == 'train' else None)
         splits = [split for split in (('train', 'val') if job == 'train' else ('test', ))
                   if all(cfg.get(name) is not None for name in SPLITS[split])]
         for split in splits:
-            _try_data(cfg, f'{split}_dataloader')
+            _try_data(cfg, f'{split}_dataloader', model)
             if split != 'train':
                 _try_evaluator(cfg, f'{split}_evaluator')
 
@@ -149,8 +154,11 @@ def _check_test_mode(cfg: Config, model: nn.Module) -> None:
                          f'got {shown(repr(window))}')
 
 
-def _try_hooks(cfg: Config) -> None:
-    """Builds the hooks that are not a user's own, but those that ask for what the Runner makes."""
+def _try_hooks(cfg: Config, model: nn.Module | None) -> None:
+    """Builds the hooks that are not a user's own, but those that ask for what the Runner makes.
+
+    A hook that averages weights makes its copy of the model, if one is given: only then it looks at its arguments.
+    """
     hooks = [(f'default_hooks.{name}', one) for name, one in items_of(cfg.get('default_hooks') or {})]
     custom = cfg.get('custom_hooks') or []
     hooks += [(f'custom_hooks.{number}', one) for number, one in enumerate(custom)]
@@ -163,7 +171,9 @@ def _try_hooks(cfg: Config) -> None:
         own = {name: value for name, value in items_of(one) if name != 'priority'}
         with _named(cfg, place):
             try:
-                mmengine.registry.HOOKS.build(ConfigDict(own))
+                hook = mmengine.registry.HOOKS.build(ConfigDict(own))
+                if model is not None and isinstance(hook, EMAHook):
+                    hook.before_run(SimpleNamespace(model=model))
             except RuntimeError as error:
                 if 'get_instance' in str(error):  # ManagerMixin: of what the Runner has yet to make
                     continue
@@ -219,9 +229,12 @@ def _try_optimizer(cfg: Config, model: nn.Module | None) -> None:
                 mmengine.registry.PARAM_SCHEDULERS.build(one, default_args=dict(optimizer=wrapper, epoch_length=1))
 
 
-def _try_data(cfg: Config, section: str) -> None:
-    """Builds the datasets of a dataloader without reading files, their pipelines, and the rest of the dataloader."""
-    loader = copy.deepcopy(cfg[section])
+def _try_data(cfg: Config, section: str, model: nn.Module | None) -> None:
+    """Builds the datasets of a dataloader without reading files, their pipelines, and the rest of the dataloader.
+
+    A classifier is given what comes out of them.
+    """
+    loader, training = copy.deepcopy(cfg[section]), section.startswith('train')
     if not isinstance(loader, dict):  # of a loop of one's own
         return
     if not isinstance(loader.get('dataset'), dict):
@@ -247,7 +260,15 @@ def _try_data(cfg: Config, section: str) -> None:
         if target is not None and target.__module__.split('.')[0] not in PLAIN_SAMPLERS:
             return
     with _named(cfg, section):
-        Runner.build_dataloader(loader, seed=0)
+        built = Runner.build_dataloader(loader, seed=0)
+    if not training and isinstance(built.sampler, InfiniteSampler):
+        raise InputError(f'{cfg.filename}: {section}.sampler never ends, which is for training; give DefaultSampler')
+    dataset = cfg[section].dataset
+    if isinstance(model, ImageClassifier) and is_image_set(dataset) and not has_own(dataset):
+        if training and isinstance(cfg[section].get('batch_size'), int):
+            model.check_batch(cfg[section].batch_size)
+        with _named(cfg, section):
+            try_batch(model, dataset.get('pipeline') or [], built.collate_fn, training)
 
 
 class _Samples(BaseDataset):
@@ -271,6 +292,9 @@ def _try_evaluator(cfg: Config, section: str) -> None:
             continue
         own = ConfigDict(copy.deepcopy(one))
         target = find_class(registry_of('METRICS', cfg.get('default_scope') or 'mmseg'), own.get('type'))
+        if is_classifier(cfg) and target.__module__.startswith('mmseg.'):
+            raise InputError(f'{cfg.filename}: {section}: {target.__name__} scores segmentations, and the model is a '
+                             'classifier; give TopAccuracy')
         if target is IoUMetric:
             own.output_dir = None
         elif 'output_dir' in accepts(target).names or hasattr(target, '__del__') or target.__module__.split('.')[

@@ -1,6 +1,9 @@
 """A segmentor with a teacher: the class that it has while it trains, and what it needs beside its own weights."""
+import copy
+
 import torch
 import torch.nn.functional as F
+from mmengine.structures import PixelData
 from mmseg.models import EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -83,9 +86,6 @@ class Distilled:
         """
         with recorded(_last(self.decode_head)) as logits, recorded(self.backbone) as maps:
             losses = super().loss(inputs, data_samples)
-        if not logits or not isinstance(logits[-1], Tensor):
-            raise InputError(f'{type(_last(self.decode_head)).__name__} gives no logits when it trains, or several: it '
-                             'cannot be taught by a teacher; take a head with one map of logits')
         return losses | getattr(self, NAME)(self, inputs, data_samples, logits[-1], maps_of(maps[-1]))
 
 
@@ -101,7 +101,8 @@ def give_teacher(student: EncoderDecoder, options: DistillationOptions, device: 
 
     Raises:
         CheckpointError: See `Teacher`.
-        InputError: See `Teacher`; or one of the two has no such map, or is no EncoderDecoder.
+        InputError: See `Teacher`; or one of the two has no such map, or is no EncoderDecoder; or the teacher cannot
+            take the student's crops, or the student's head cannot be taught.
     """
     before = capture()
     try:
@@ -110,7 +111,7 @@ def give_teacher(student: EncoderDecoder, options: DistillationOptions, device: 
             if not isinstance(model, EncoderDecoder):
                 raise InputError(f'the {whose} is a {type(model).__name__}; distillation takes segmentors with a '
                                  'backbone and a decode head, EncoderDecoder and what derives from it')
-        channels = None if options.features is None else _channels(student, teacher, options)
+        channels = _tried(student, teacher, options)
         student.__class__ = type(f'Distilled{type(student).__name__}', (Distilled, type(student)), {})
         student.add_module(NAME, Distiller(teacher, options, channels).to(device))
     finally:
@@ -138,16 +139,35 @@ def _last(head: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _channels(student: EncoderDecoder, teacher: Teacher, options: DistillationOptions) -> tuple[int, int]:
-    """Returns the channels of the two maps, which no backbone says: both are asked for one of an empty image."""
-    size = getattr(student.data_preprocessor, 'size', None) or PROBE
-    own = next(student.parameters())
-    training = student.training
-    student.eval()
-    ours = maps_of(student.backbone(own.new_zeros(1, 3, *size)))
-    student.train(training)
-    _, theirs = teacher(teacher.prepare([own.new_zeros(3, *size)]))
-    return (map_at(ours, options.features.student, 'student').shape[1],
+def _tried(student: EncoderDecoder, teacher: Teacher, options: DistillationOptions) -> tuple[int, int] | None:
+    """Shows both models empty images, and returns the channels of the two maps, which no backbone says; None without.
+
+    Raises:
+        InputError: See `give_teacher`.
+    """
+    preprocessor = student.data_preprocessor
+    size = tuple(getattr(preprocessor, 'size', None) or PROBE)
+    channels = preprocessor.mean.numel() if getattr(preprocessor, '_enable_normalize', False) else 3
+    inputs = next(student.parameters()).new_zeros(2, channels, *size)
+    _, theirs = teacher(teacher.prepare([*inputs]))
+    probe = copy.deepcopy(student).train()  # training counts batches, and heads may give other things than in tests
+    head = _last(probe.decode_head)
+    labels = PixelData(data=torch.zeros(1, *size, dtype=torch.int64, device=inputs.device))
+    samples = [SegDataSample(metainfo=dict(img_shape=size, ori_shape=size, pad_shape=size), gt_sem_seg=labels)
+               for _ in inputs]
+    with recorded(head) as logits, recorded(probe.backbone) as maps:
+        try:
+            probe.loss(inputs, samples)
+        except Exception:
+            if not logits:
+                raise
+            # Its losses ask for more than labels, such as edges: the data of the training has them.
+    if not logits or not isinstance(logits[-1], Tensor) or logits[-1].ndim != 4:
+        raise InputError(f'{type(head).__name__} gives no map of logits when it trains, or several: it cannot be '
+                         'taught by a teacher; take a head with one map of logits')
+    if options.features is None:
+        return None
+    return (map_at(maps_of(maps[-1]), options.features.student, 'student').shape[1],
             map_at(theirs, options.features.teacher, 'teacher').shape[1])
 
 

@@ -1,5 +1,6 @@
 """Teacher: a trained segmentor that is asked, and never changes."""
 import hashlib
+import re
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from mmengine.registry import DefaultScope
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-from ...errors import CheckpointError, InputError
+from ...errors import CheckpointError, InputError, one_line
 from ...inference.fused_attention import fuse_self_attention
 from ...inference.precision import cast_matmuls, check_dtype, computing_in
 from ...inference.slide_segmentor import gives_logits
@@ -37,7 +38,7 @@ class Teacher:
         self.options = options
         check_dtype(options.dtype, torch.device(device))
         with DefaultScope.overwrite_default_scope('mmseg'):
-            self.model = load_model(options.config, options.checkpoint, device).requires_grad_(False)
+            self.model = _load(options, device).requires_grad_(False)
         self.sha256 = sha256_of(self.model)
         if options.sha256 not in (None, self.sha256):
             raise CheckpointError(f'{options.checkpoint}: not the teacher that the config names: its weights have the '
@@ -84,15 +85,39 @@ class Teacher:
 
         Args:
             inputs: (B, 3, H, W), of `prepare`.
+
+        Raises:
+            InputError: It cannot take images of that size.
         """
-        with computing_in(self.options.dtype, inputs.device), recorded(self.model.backbone) as maps:
-            if gives_logits(self.model.decode_head):
-                logits = self.model(inputs, mode='tensor')
-            else:
-                size = inputs.shape[2:]
-                metas = [dict(ori_shape=size, img_shape=size, pad_shape=size) for _ in inputs]
-                logits = self.model.encode_decode(inputs, metas)
+        size = inputs.shape[2:]
+        try:
+            with computing_in(self.options.dtype, inputs.device), recorded(self.model.backbone) as maps:
+                if gives_logits(self.model.decode_head):
+                    logits = self.model(inputs, mode='tensor')
+                else:
+                    metas = [dict(ori_shape=size, img_shape=size, pad_shape=size) for _ in inputs]
+                    logits = self.model.encode_decode(inputs, metas)
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except (AssertionError, IndexError, RuntimeError, ValueError) as error:  # whatever its class finds wrong
+            raise InputError(f'{self.options.checkpoint}: the teacher cannot see images of {size[0]} x {size[1]} '
+                             f'pixels ({one_line(error)}); train on crops of a size that it takes, or take another '
+                             'teacher') from error
         return logits, maps_of(maps[-1])
+
+
+def _load(options: TeacherOptions, device: str) -> nn.Module:
+    """Loads a teacher's model; all of it, whatever is allowed of other checkpoints.
+
+    Raises:
+        CheckpointError: It cannot be read, or does not fit; says that it is the teacher's.
+    """
+    try:
+        return load_model(options.config, options.checkpoint, device)
+    except CheckpointError as error:
+        reason = re.sub(r'(, or|;) allow_partial=True .*', '', str(error), flags=re.DOTALL)
+        raise CheckpointError(f"the teacher's checkpoint {reason}; teacher=CONFIG CHECKPOINT takes a whole training's "
+                              'checkpoint and its own config') from error
 
 
 def maps_of(output: Tensor | list | tuple) -> list[Tensor]:

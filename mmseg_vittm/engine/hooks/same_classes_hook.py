@@ -3,7 +3,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ...classification.classes import difference
+from ...classification.classes import NUMBERED, difference
 from ...errors import InputError
 
 
@@ -16,12 +16,12 @@ class SameClassesHook(Hook):
     """
 
     def __init__(self):
-        self._trained: list[str] | None = None
+        self._trained: dict = {}
         self._path = ''
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the classes of a checkpoint."""
-        self._trained = (checkpoint.get('meta', {}).get('dataset_meta') or {}).get('classes')
+        self._trained = checkpoint.get('meta', {}).get('dataset_meta') or {}
         self._path = str(runner._load_from or 'the checkpoint')
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -41,8 +41,10 @@ class SameClassesHook(Hook):
         self._check(runner.test_dataloader.dataset, 'test_dataloader', runner.allow_partial)
 
     def _check(self, dataset: object, loader: str, partial: bool) -> None:
-        classes = getattr(dataset, 'metainfo', {}).get('classes')
-        found = not partial and classes and self._trained and difference(classes, self._trained, loader, self._path)
+        metas = getattr(dataset, 'metainfo', {}), self._trained
+        classes, trained = (meta.get('classes') for meta in metas)
+        found = not partial and classes and trained and difference(
+            classes, trained, loader, self._path, any(meta.get(NUMBERED) for meta in metas))
         if found:
             raise InputError(f'{found}; give the data that it was trained on, or that classes in the same order '
                              '(data_root=DIR, the setting dataset.classes)')

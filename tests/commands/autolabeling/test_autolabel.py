@@ -1,20 +1,34 @@
 """tools/autolabel.py: labels by their probability, a data set that configs read, gone on with, nothing lost."""
 import json
+import multiprocessing
+import os
 import shutil
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from docs_pages import blocks
+from filelock import FileLock
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 from PIL import Image
+from tiny_models import ROOT
 from tool_inside import error_inside, run_inside
 from tool_runs import write_config
 
+from mmseg_vittm.commands.autolabeling.kind import SetKind
+from mmseg_vittm.commands.autolabeling.notes import Notes
 from mmseg_vittm.commands.autolabeling.pseudo_set import PseudoSet
+from mmseg_vittm.commands.autolabeling.report import snippet_of
+from mmseg_vittm.commands.configs.reading import load_config
+from mmseg_vittm.datasets.camvid import CamVid
+from mmseg_vittm.datasets.listing import datasets_of, list_samples
 from mmseg_vittm.datasets.toy.scenes import ToyScenes
+from mmseg_vittm.errors import InputError
 from mmseg_vittm.inference.predictor import Predictor
 from mmseg_vittm.weights.whole_model import load_model
 
@@ -74,7 +88,8 @@ def error(monkeypatch, capsys, files, photos, tmp_path):
 def no_picture(monkeypatch, request):
     """Leaves out the report's picture, which takes most of the time, but where it is looked at."""
     if request.function not in (test_report, test_all_images_are_bad):
-        monkeypatch.setattr('mmseg_vittm.commands.autolabeling.report.coverage_files', lambda *_: {})
+        monkeypatch.setattr('mmseg_vittm.commands.autolabeling.report.coverage_files',
+                            lambda *_: dict(png=b'', svg=b''))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -160,7 +175,7 @@ def test_goes_on_where_it_stopped(autolabel, monkeypatch, tmp_path, at, kind):
         autolabel()
     monkeypatch.setattr(Path, 'write_bytes', write_bytes)
     there = contents(tmp_path / 'out')
-    assert all(whole[name] == content for name, content in there.items() if name != 'autolabel.json')
+    assert all(whole[name] == content for name, content in there.items() if 'autolabel.json' not in name)
     assert len([name for name in there if name.startswith('images')]) == at
 
     def counting(self, image, *arguments):
@@ -215,12 +230,116 @@ def test_overwriting_leaves_nothing_of_the_earlier_run(autolabel, photos, tmp_pa
 
 
 @pytest.mark.parametrize('options', [(), ('--overwrite', )])
-def test_what_is_not_ours_stays(error, tmp_path, options):
-    own = tmp_path / 'out/annotations/training/a.png'
+@pytest.mark.parametrize('name', ['annotations/training/a.png', 'report.svg', 'autolabel.jsonl'])
+def test_what_is_not_ours_stays(error, tmp_path, options, name):
+    own = tmp_path / 'out' / name
     own.parent.mkdir(parents=True)
     own.write_text('labels')
-    assert 'there already, and not made by tools/autolabel.py' in error(*options)
-    assert contents(tmp_path / 'out') == {'annotations/training/a.png': b'labels'}
+    assert f'{name.removesuffix("/a.png")}: there already, and not made by tools/autolabel.py' in error(*options)
+    assert contents(tmp_path / 'out') == {name: b'labels'}
+
+
+def test_what_is_put_into_a_set_stays(autolabel, error, photos):
+    """An own image with labels is no file of ours, even where one comes to be called so."""
+    out = autolabel()
+    own = [out / 'images/training/hand.jpg', out / 'annotations/training/hand.png']
+    for path in own:
+        path.write_text('by hand')
+    autolabel('--overwrite', threshold=0.9)
+    assert [path.read_text() for path in own] == ['by hand'] * 2
+    shutil.copy(photos / 'a.jpg', photos / 'hand.jpg')
+    before = contents(out)
+    assert 'hand.jpg: there already' in error('--overwrite') and contents(out) == before
+
+
+def numbered(images: str, annotations: str) -> SetKind:
+    return SetKind('BaseSegDataset', images, annotations, '.jpg', '.png', False, np.arange(3, dtype=np.uint8), 255, ())
+
+
+def test_a_set_in_other_folders_is_replaced_whole(tmp_path, photos, monkeypatch):
+    """Or not at all, where a data set of somebody else is there; interrupted, it is gone on with."""
+    def begun(kind, overwrite):
+        pseudo_set = PseudoSet(tmp_path / 'out', kind, ['a.jpg'])
+        pseudo_set.begin(dict(kind=kind.plain()), overwrite)
+        return pseudo_set
+    one, other = numbered('images/train', 'labels/train'), numbered('img', 'ann')
+    begun(one, False).write('a.jpg', photos / 'a.jpg', np.zeros((2, 2), np.uint8))
+    (tmp_path / 'out/img').mkdir()
+    (tmp_path / 'out/img/own.jpg').write_text('of somebody else')
+    before = contents(tmp_path / 'out')
+    with pytest.raises(InputError, match='img: there already'):
+        begun(other, True)
+    assert contents(tmp_path / 'out') == before
+    shutil.rmtree(tmp_path / 'out/img')
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Notes, 'write', lambda self: sys.exit(1))
+        begun(other, True)
+    with pytest.raises(InputError, match='other settings'):
+        begun(other, False)
+    begun(other, True)
+    assert set(contents(tmp_path / 'out')) == {'autolabel.json', 'autolabel.jsonl'}
+    assert not (tmp_path / 'out/images').exists()
+
+
+def test_notes_name_nothing_elsewhere(autolabel, error, tmp_path):
+    own = tmp_path / 'own.jpg'
+    own.write_text('mine')
+    (autolabel() / 'autolabel.jsonl').write_text(json.dumps(['../own.jpg', 'a.png', '']) + '\n')
+    assert 'autolabel.jsonl: is not what' in error('--overwrite') and own.read_text() == 'mine'
+
+
+def test_one_at_a_time(autolabel, error, tmp_path):
+    before = contents(autolabel())
+    with FileLock(tmp_path / 'out/.lock'):
+        assert 'another process writes there' in error('--overwrite', threshold=0.9)
+    assert contents(tmp_path / 'out') == before
+
+
+def test_killed(autolabel, tmp_path):
+    """By SIGKILL while labels are written: what is half there is gone with the next run."""
+    def killed():
+        torch.set_num_threads(1)  # those of the test's own process are not there
+        save = Image.Image.save
+
+        def saving(self, file, **options):
+            save(self, file, **options)
+            if 'inner' in Path(file).parts:
+                os.kill(os.getpid(), signal.SIGKILL)
+        Image.Image.save = saving
+        autolabel()
+    process = multiprocessing.get_context('fork').Process(target=killed)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert list((tmp_path / 'out').rglob('.*.part.png'))
+    whole = contents(autolabel(out=tmp_path / 'whole'))
+    (tmp_path / 'out/autolabel.jsonl').open('a').write('["torn')
+    assert contents(autolabel()) == whole
+
+
+@pytest.mark.parametrize('link', [(), ('--link', )])
+def test_what_changes_in_the_folder_of_images(autolabel, error, photos, link):
+    """A replaced image is labelled anew, damaged labels are too; one that is gone is not left in the set unsaid."""
+    out = autolabel(*link)
+    first = {name: labels(out, name) for name in NAMES}
+    (photos / 'a.jpg').write_bytes((photos / 'inner/a.jpg').read_bytes())
+    (out / 'annotations/training/a.png.png').write_text('damaged')
+    autolabel(*link)
+    assert np.array_equal(labels(out, 'a.jpg'), first['inner/a.jpg'])
+    assert np.array_equal(labels(out, 'a.png'), first['a.png'])
+    assert (out / 'images/training/a.jpg').read_bytes() == (photos / 'a.jpg').read_bytes()
+    (photos / 'a.jpg').write_bytes((photos / 'inner/a.jpg').read_bytes()[:-20])
+    error(*link, '--keep-going')
+    assert not (out / 'images/training/a.jpg').exists()
+    (photos / 'b.webp').unlink()
+    assert 'no longer in the folder of images: images/training/b.webp.jpg' in error(*link)
+
+
+def test_first_weights_are_no_other_settings(autolabel, monkeypatch, files, photos, tmp_path):
+    out = autolabel()
+    first = "model['backbone'].update(init_cfg=dict(type='Pretrained', checkpoint='x'))\n"
+    config = write_config(tmp_path, more=SLIDE + first)
+    run_inside(monkeypatch, 'autolabel.py', config, files[1], photos, '-o', out, '--threshold', THRESHOLD)
 
 
 @pytest.mark.parametrize(('keywords', 'said'), [
@@ -261,6 +380,14 @@ def test_one_name_for_two(error, photos):
     assert 'a.png.jpg and a.png would both be called a.png.jpg' in error()
 
 
+def test_a_name_that_is_the_folder_of_another(error, photos, tmp_path):
+    (photos / 'd.png').mkdir()
+    for name in ('d.jpg', 'd.png/e.jpg'):
+        shutil.copy(photos / 'a.jpg', photos / name)
+    assert 'd.jpg would get its labels called d.png, which is the folder of d.png/e.jpg' in error()
+    assert not (tmp_path / 'out').exists()
+
+
 def test_links(autolabel, photos):
     out = autolabel('--link')
     assert (out / 'images/training/a.jpg').samefile(photos / 'a.jpg')
@@ -281,3 +408,34 @@ train_dataloader = dict(dataset=dict(_delete_=True, pipeline=_base_.train_pipeli
     run_inside(monkeypatch, 'train.py', config, '--work-dir', tmp_path / 'work', '--cfg-options',
                'train_cfg.max_iters=2', 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None')
     assert (tmp_path / 'work/iter_2.pth').exists()
+
+
+def test_the_configs_of_the_page(tmp_path, photos, monkeypatch):
+    """They train, and `--data-root` moves the labelled images alone."""
+    kind = SetKind('BaseSegDataset', 'images/train', 'annotations/train', '.jpg', '.png', False,
+                   np.arange(11, dtype=np.uint8), 255, ())
+    pseudo_set = PseudoSet(tmp_path / 'pseudo', kind, ['b.jpg'])
+    pseudo_set.begin(dict(kind=kind.plain()))
+    labelled = tmp_path / 'camvid'
+    for path in (photos / 'b.jpg', labelled / 'images/train/a.jpg', labelled / 'annotations/train/a.png',
+                 labelled / 'splits/lab_train.txt'):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((200, 210, 3)[:2 + (path.suffix == '.jpg')], 3, np.uint8)).save(path, 'png')
+    (labelled / 'splits/lab_train.txt').write_text('a\n')
+    pseudo_set.write('b.jpg', photos / 'b.jpg', np.full((200, 210), 3, np.uint8))
+    meta = CamVid.METAINFO
+    (tmp_path / 'pseudo/dataset.py').write_text(snippet_of(kind, meta['classes'], meta['palette']))
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    texts = [block.text for block in blocks(ROOT / 'docs/distillation.md') if block.language == 'python'
+             and not block.runs]
+    for text, images in zip(texts, ({'b.jpg'}, {'a.jpg', 'b.jpg'}), strict=True):
+        config = tmp_path / 'student.py'
+        config.write_text(text)
+        cfg = load_config(str(config), data_root=str(labelled))
+        assert {Path(sample['img_path']).name for one in datasets_of(cfg.train_dataloader)
+                for sample in list_samples(one)[1]} == images
+    run_inside(monkeypatch, 'train.py', config, '--work-dir', tmp_path / 'work', '--data-root', labelled,
+               '--cfg-options', 'train_cfg.max_iters=1', 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None',
+               'train_dataloader.batch_size=2', 'model.backbone.arch.num_layers=1', 'train_dataloader.num_workers=0',
+               'train_dataloader.persistent_workers=False')
+    assert (tmp_path / 'work/iter_1.pth').exists()

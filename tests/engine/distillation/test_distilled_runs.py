@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from forked_runs import assert_same_state, recorded, start, train, write_random_config
+from mmengine.config import Config
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -12,6 +13,9 @@ from teachers import write_teacher
 from tool_inside import error_inside, run_inside
 
 from mmseg_vittm.datasets.toy.canvas import CLASSES
+from mmseg_vittm.engine.state.changed_settings import compare
+from mmseg_vittm.engine.state.saved_settings import settings_of
+from mmseg_vittm.errors import CheckpointError
 from mmseg_vittm.weights.whole_model import load_model, read_checkpoint
 
 MORE = """
@@ -21,6 +25,7 @@ AVERAGED = """
 custom_hooks.append(dict(type='ProjectorRecorder'))
 custom_hooks.append(dict(type='EMAHook', momentum=0.25))
 """
+TEXT = Config.pretty_text
 FEATURES = ('--cfg-options', 'distillation.features.weight=0.5', 'distillation.ignore_void=True')
 
 
@@ -53,8 +58,8 @@ def plain(folder):
 
 @pytest.fixture(scope='module')
 def whole(folder, config, teacher):
-    """A run with features that was never stopped."""
-    train(config, folder / 'whole', *teacher, *FEATURES)
+    """A run with features that was never stopped; its config is saved as it is, unlike other tests'."""
+    train(config, folder / 'whole', *teacher, *FEATURES, before=lambda rank: setattr(Config, 'pretty_text', TEXT))
     return folder / 'whole'
 
 
@@ -79,8 +84,9 @@ def test_checkpoints_are_a_plain_segmentors(whole, plain, teacher, monkeypatch):
     model = load_model(str(plain), str(whole / 'iter_4.pth'))
     assert set(read_checkpoint(str(whole / 'iter_4.pth'))['state_dict']) == set(model.state_dict())
     assert 'Distilled' not in type(model).__name__
-    run_inside(monkeypatch, 'test.py', plain, whole / 'iter_4.pth', '--work-dir', whole / 'test', '--cfg-options',
-               'distillation.logits.temperature=4')  # of a config that awaits its teacher from the command line
+    run_inside(monkeypatch, 'test.py', whole / 'tiny.py', whole / 'iter_4.pth', '--work-dir', whole / 'test',
+               '--cfg-options', 'distillation.teacher.checkpoint=gone.pth')
+    assert settings_of(dict(distillation=dict(logits=dict(temperature=4))))  # of a test without even its name
 
 
 def test_losses_and_teacher_are_said(whole, config, teacher):
@@ -89,30 +95,39 @@ def test_losses_and_teacher_are_said(whole, config, teacher):
     assert f'Teacher: {teacher[1]} with {teacher[2]}' in said and 'fp32' in said
 
 
-@pytest.mark.parametrize(('options', 'said'), [
-    ((), r'its run had a teacher, and this one has none; give it, --teacher CONFIG CHECKPOINT \(they were .*segformer'),
-    (('teacher', '--cfg-options', 'distillation.ignore_void=True'), r'distillation.features was .*, is not set'),
-    (('other', *FEATURES), r'distillation.teacher.sha256 was .*; give those of that run'),
-    (('teacher', *FEATURES, 'distillation.features.student=0'), 'distillation.features.student was -1, is 0')])
-def test_what_is_not_gone_on_with(whole, plain, teacher, tmp_path, options, said):
-    other = ('--teacher', *write_teacher(tmp_path, 'unet', CLASSES))
-    given = [word for option in options for word in dict(teacher=teacher, other=other).get(option, (option, ))]
-    run = start(plain, half_of(whole, tmp_path / 'work'), *given, '--resume')
+def test_without_its_teacher_a_run_is_not_gone_on_with(whole, plain, tmp_path):
+    run = start(plain, half_of(whole, tmp_path / 'work'), '--resume')
     assert run.wait() == [2]
-    error = [line for line in run.output().splitlines() if line.startswith('error: ')]
-    assert len(error) == 1 and re.search(said, error[0]), run.output()[-2000:]
+    error, = [line for line in run.output().splitlines() if line.startswith('error: ')]
+    assert re.search(r'its run had a teacher, and this one has none; give it, --teacher CONFIG CHECKPOINT \(they were '
+                     '.*segformer', error)
 
 
-def test_changed_settings_are_said(whole, config, teacher, tmp_path):
-    run = train(config, half_of(whole, tmp_path / 'work'), *teacher, *FEATURES, 'distillation.logits.temperature=5',
-                'train_cfg.max_iters=3', '--resume')
+@pytest.mark.parametrize(('section', 'said'), [
+    (dict(features=None), r'distillation.features was .*, is not set'),
+    (dict(features=dict(weight=0.5, student=0)), 'distillation.features.student was -1, is 0'),
+    (dict(teacher=dict(sha256='b')), r'distillation.teacher.sha256 was a, is b; give those of that run'),
+    (None, 'its run had a teacher, and this one has none')])
+def test_what_is_not_gone_on_with(section, said):
+    def settings(teacher=None, **section):
+        return settings_of(dict(distillation=dict(dict(features=dict(weight=0.5)) | section, teacher=dict(
+            dict(config='x.py', checkpoint='x.pth', sha256='a'), **(teacher or {})))))
+    other = {} if section is None else settings(**section)
+    with pytest.raises(CheckpointError, match=said):
+        compare(settings(), other, 'iter_2.pth')
+    with pytest.raises(CheckpointError, match='its run had no teacher'):
+        compare({}, settings(), 'iter_2.pth')
+    elsewhere = settings(teacher=dict(config='y.py', checkpoint='y.pth'), logits=dict(temperature=5))
+    assert [one.name for one in compare(settings(), elsewhere, 'iter_2.pth')] == ['distillation.logits.temperature']
+
+
+def test_the_saved_config_names_the_teacher(whole, teacher, tmp_path):
+    """It is gone on from as it is; changed settings are said."""
+    saved = (whole / 'tiny.py').read_text()
+    assert 'sha256' in saved and teacher[2] in saved
+    run = train(whole / 'tiny.py', half_of(whole, tmp_path / 'work'), '--resume', '--cfg-options',
+                'distillation.logits.temperature=5', 'train_cfg.max_iters=3')
     assert 'distillation.logits.temperature was 2.0, is 5; the new value counts' in run.output()
-
-
-def test_without_a_teacher_nothing_is_gone_on_with_one(plain, teacher, tmp_path):
-    train(plain, tmp_path / 'work', '--cfg-options', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2')
-    run = start(plain, tmp_path / 'work', *teacher, '--resume')
-    assert run.wait() == [2] and 'its run had no teacher' in run.output()
 
 
 def test_several_processes_frozen_layers_half_precision(config, teacher, tmp_path):
@@ -122,18 +137,6 @@ def test_several_processes_frozen_layers_half_precision(config, teacher, tmp_pat
     assert all(torch.equal(one[name], other[name]) for name in one) and one['weight'].std() > 0
     saved = read_checkpoint(str(tmp_path / 'iter_2.pth'))['distillation_projector']
     assert torch.equal(saved['weight'], one['weight'])
-
-
-def test_the_saved_config_names_the_teacher(plain, teacher, tmp_path, monkeypatch):
-    """It is gone on from as it is; a test of it needs no teacher."""
-    short = ('--cfg-options', 'train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'custom_hooks=[]')
-    run_inside(monkeypatch, 'train.py', plain, '--work-dir', tmp_path / 'work', *teacher, *short)
-    saved = tmp_path / 'work' / 'plain.py'
-    assert 'sha256' in saved.read_text() and teacher[2] in saved.read_text()
-    run_inside(monkeypatch, 'train.py', saved, '--work-dir', tmp_path / 'work', '--resume', '--cfg-options',
-               'train_cfg.max_iters=2')
-    run_inside(monkeypatch, 'test.py', saved, tmp_path / 'work' / 'iter_2.pth', '--work-dir', tmp_path / 'test',
-               '--cfg-options', 'distillation.teacher.checkpoint=gone.pth')
 
 
 @pytest.mark.parametrize(('options', 'said'), [

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from mmengine.model import ExponentialMovingAverage
 from mmengine.runner.checkpoint import get_state_dict
-from teachers import CLASSES, KINDS, batch, student, taught, write_teacher
+from mmseg.models import SegformerHead
+from teachers import CLASSES, HEAD, KINDS, NORM, batch, student, taught, write_teacher
 
 from mmseg_vittm.engine.distillation.options import DistillationOptions, TeacherOptions
 from mmseg_vittm.engine.distillation.student import give_teacher
@@ -109,7 +110,57 @@ def test_every_segmentor_is_taught(tmp_path, losses_of):
     for kind in ('segformer', 'segnext', 'unet'):
         model = taught(tmp_path, 'vittm', kind, features=dict(student=0, teacher=0))
         found = losses_of(model, batch((64, 64), (64, 64)))
-        assert {'distill.loss_logits', 'distill.loss_features'} < set(found)
+        taught_by = {name: value for name, value in found.items() if name.startswith('distill.')}
+        assert set(taught_by) == {'distill.loss_logits', 'distill.loss_features'}
+        assert all(torch.isfinite(value) and value > 0 for value in taught_by.values())
+        sum(taught_by.values()).backward()
+        gradients = [weight.grad for weight in model.backbone.parameters() if weight.grad is not None]
+        assert len(gradients) > 5 and all(torch.isfinite(one).all() for one in gradients)
+        assert sum(one.abs().sum() for one in gradients) > 0
+
+
+def small() -> dict:
+    model = KINDS['segformer']()
+    return dict(model, data_preprocessor=dict(model['data_preprocessor'], size=(62, 62)))
+
+
+def encoding() -> dict:
+    model = KINDS['segformer']()
+    return dict(model, decode_head=dict(
+        type='EncHead', in_channels=[8, 8, 8], in_index=(0, 1, 2), channels=8, num_codes=4, add_lateral=False,
+        norm_cfg=NORM, loss_se_decode=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=0.2), **HEAD))
+
+
+@pytest.mark.parametrize(('kind', 'said'), [
+    (small, r'unet.pth: the teacher cannot see images of 62 x 62 pixels \('),
+    (encoding, 'EncHead gives no map of logits when it trains, or several')])
+def test_who_cannot_be_taught_is_told_before_the_first_iteration(tmp_path, monkeypatch, kind, said):
+    monkeypatch.setitem(KINDS, 'odd', kind)
+    with pytest.raises(InputError, match=said) as error:
+        taught(tmp_path, 'unet', 'odd')
+    assert '\n' not in str(error.value)
+
+
+def test_losses_that_ask_for_more_than_labels_are_left_to_the_training(tmp_path, monkeypatch):
+    def ask(self, *_):
+        raise AttributeError('gt_edge_map')
+    monkeypatch.setattr(SegformerHead, 'loss_by_feat', ask)
+    assert taught(tmp_path, 'vittm', 'segformer').distillation is not None
+
+
+def test_a_teacher_that_names_no_classes(tmp_path):
+    config, checkpoint = write_teacher(tmp_path)
+    content = torch.load(checkpoint, weights_only=False)
+    torch.save(dict(content, meta={}), checkpoint)
+    assert Teacher(TeacherOptions(config, checkpoint), 'cpu').classes == ()
+
+
+def test_a_checkpoint_of_another_model(tmp_path):
+    """Nothing that the student may do with its own is offered."""
+    config, checkpoint = write_teacher(tmp_path)[0], write_teacher(tmp_path, 'unet')[1]
+    with pytest.raises(CheckpointError, match=r"^the teacher's checkpoint .*unet.pth .* own config$") as error:
+        Teacher(TeacherOptions(config, checkpoint), 'cpu')
+    assert 'allow_partial' not in str(error.value)
 
 
 def test_half_precision_of_the_student_is_not_the_teachers(tmp_path, losses_of):
