@@ -25,9 +25,7 @@ from mmseg_vittm.visualization.style import (
     BLACK,
     BLUE,
     GREY,
-    ORANGE,
     RED,
-    SKY,
     add_legend,
     add_notes,
     house_style,
@@ -36,8 +34,8 @@ from mmseg_vittm.visualization.style import (
 )
 from mmseg_vittm.vittm import ViTTMEncoder
 from mmseg_vittm.weights.warm_start.calibration import calibrate
-from mmseg_vittm.weights.warm_start.closeness import Closeness, closeness, compare
-from mmseg_vittm.weights.warm_start.fit import source_grid, warm_start_encoder
+from mmseg_vittm.weights.warm_start.closeness import Closeness, closeness, compare, memory_closeness
+from mmseg_vittm.weights.warm_start.fit import warm_start_encoder
 from mmseg_vittm.weights.warm_start.images import HALF
 from mmseg_vittm.weights.warm_start.pending import CALIBRATIONS
 from mmseg_vittm.weights.warm_start.teacher import Teacher
@@ -46,8 +44,6 @@ from mmseg_vittm.weights.warm_start.timm_names import read_any_source
 # By calibration: what to call it, its colour, its marker.
 LINES = {
     'none': ('norms as they start', GREY, 'x'),
-    'scale': ('one scale per norm', ORANGE, 'v'),
-    'moments': ('mean and scale per channel', SKY, '^'),
     'least_squares': ('least squares per channel', BLUE, 's'),
     'anchored': ('least squares, anchored (used)', RED, 'o'),
     'prefix': ('the ViT itself without its class token', BLACK, '.'),
@@ -88,9 +84,14 @@ def read_images(folder: str, count: int, size: int, mean: Sequence[float], std: 
     return list(images.split(8))
 
 
-def measure(args: argparse.Namespace, process: int) -> dict[str, list[Closeness]]:
-    """Returns, by calibration, how close the process stream is to the ViT at each layer, of a process patch size."""
-    found = {}
+def measure(args: argparse.Namespace, process: int) -> tuple[dict[str, list[Closeness]], dict[str, float]]:
+    """Measures a process patch size.
+
+    Returns:
+        By calibration, how close the process stream is to the ViT at each layer; and the cosine of the memory tokens
+        that the last block reads with what they were embedded as.
+    """
+    found, memory = {}, {}
     for name, settings in CALIBRATIONS.items():
         source, report = read_any_source(args.checkpoint)
         arch = dict(embed_dims=source.width, num_layers=len(source.blocks), mlp_ratio=source.hidden / source.width,
@@ -99,13 +100,14 @@ def measure(args: argparse.Namespace, process: int) -> dict[str, list[Closeness]
         encoder = ViTTMEncoder(arch, args.image_size, process_patch_size=process, memory_patch_size=args.memory,
                                **source.options).eval()
         warm_start_encoder(encoder, source, report, len(source.blocks))
-        prefix, _ = source.prefix_and_grid(source_grid(source, encoder.img_size), report.path)
+        prefix, _ = source.prefix_and_grid(source.grid_at(encoder.img_size), report.path)
         norms = [source.norms.get(norm) for norm in ('norm_pre', 'norm')]
         teacher, without = Teacher(encoder, prefix, *norms), Teacher(encoder, prefix[:, :0], *norms)
         sizes = args.count, args.image_size, *(source.images or HALF)
         images = read_images(args.images, *sizes)
         with torch.no_grad():
             goals = [teacher.features(batch) for batch in images]
+            embedded = [encoder.embed(batch)[1] for batch in images]
             bare = [without.features(batch) for batch in images] if name == 'none' else None
         if bare:
             found['prefix'] = [compare(*(torch.cat([one.flatten(0, 1) for one in streams]) for streams in pair))
@@ -113,7 +115,8 @@ def measure(args: argparse.Namespace, process: int) -> dict[str, list[Closeness]
         if settings:
             calibrate(teacher, read_images(args.calibrate, *sizes), outputs=[len(source.blocks) - 1], **settings)
         found[name] = closeness(encoder, images, goals)
-    return found
+        memory[name] = memory_closeness(encoder, images, embedded).cosine
+    return found, memory
 
 
 def draw(found: dict[str, dict[str, list[Closeness]]], notes: Sequence[str]) -> Figure:
@@ -134,7 +137,7 @@ def draw(found: dict[str, dict[str, list[Closeness]]], notes: Sequence[str]) -> 
     axes[1][0].set_ylim(bottom=0)
     handles = [Line2D([], [], color=colour, marker=marker, ms=4, lw=1.2, label=label)
                for label, colour, marker in LINES.values()]
-    add_legend(figure, [handles[:3], handles[3:]], columns=3)
+    add_legend(figure, [handles[:2], handles[2:]], columns=2)
     add_notes(figure, notes)
     return figure
 
@@ -143,7 +146,8 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     claim_folder(args.out, NAMES, args.overwrite)
-    found = {str(process): measure(args, process) for process in args.process}
+    measured = {str(process): measure(args, process) for process in args.process}
+    found = {process: streams for process, (streams, _) in measured.items()}
     source, _ = read_any_source(args.checkpoint)
     conditions = dict(family=source.title, width=source.width, layers=len(source.blocks),
                       patch=list(source.patch.shape[2:]), memory=args.memory, image_size=args.image_size,
@@ -153,7 +157,9 @@ def main() -> None:
              f'patches of {args.memory} px; float32, torch {torch.__version__}.']
     record = dict(conditions=conditions, process={process: {
         name: {'cosine': [round(one.cosine, 5) for one in places], 'error': [round(one.error, 5) for one in places]}
-        for name, places in by_name.items()} for process, by_name in found.items()})
+        for name, places in by_name.items()} for process, by_name in found.items()}, memory={
+        process: {name: round(cosine, 5) for name, cosine in by_name.items()}
+        for process, (_, by_name) in measured.items()})
     with house_style():
         drawn = render_files(draw(found, notes))['svg']
     write_whole(Path(args.out) / NAMES[0], drawn)

@@ -81,5 +81,5 @@ def begun(encoder: ViTTMEncoder, state: dict, path: str = 'vit.pth') -> tuple[Vi
     report = LoadReport(path)
     source = source_of(state, report)
     warm_start_encoder(encoder, source, report, encoder.num_layers)
-    prefix, _ = source.prefix_and_grid(None, path)
+    prefix, _ = source.prefix_and_grid(source.grid_at(encoder.img_size), path)
     return source, report, Teacher(encoder, prefix, source.norms.get('norm_pre'), source.norms.get('norm'))

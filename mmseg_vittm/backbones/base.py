@@ -31,7 +31,8 @@ def resolve_indices(out_indices: int | Sequence[int], num_layers: int) -> tuple[
 class PretrainedBackbone(BaseModule):
     """Base of our backbones: freezes embeddings and first blocks, loads `init_cfg` weights strictly.
 
-    A subclass gives `embeddings()`, `blocks()`, `load_pretrained()` and `take_vit()`.
+    A subclass gives `embeddings()`, `blocks()`, `load_pretrained()` and `take_vit()`, and sets `arch_width` and
+    `arch_layers`, its width and the layers of its architecture.
 
     Args:
         frozen_layers: -1 for none; n for the embeddings and the first n blocks, all of it where n is the
@@ -70,10 +71,12 @@ class PretrainedBackbone(BaseModule):
             InputError: There is no such file or name of timm's, or it cannot be downloaded; or an argument is wrong.
             CheckpointError: It cannot be read, or is of another width, depth or kind than this model.
         """
-        if calibration not in CALIBRATIONS:
+        if calibration not in list(CALIBRATIONS):  # which may be of any type
             raise InputError(f'WarmStart: calibration must be one of {sorted(CALIBRATIONS)}, got {calibration!r}')
         images = None if mean is None and std is None else Images.checked(mean, std)
-        source, report = read_any_source(checkpoint)
+        if images is not None and max(images.std) <= 1:
+            raise InputError(f'WarmStart: mean={mean!r} and std={std!r} are of images from 0 to 1; give both times 255')
+        source, report = read_any_source(checkpoint, (self.arch_width, self.arch_layers))
         source.images = images or source.images
         put_off(self, self.take_vit(source, report, calibration))
         return report
@@ -139,7 +142,7 @@ class WarmStart:
         mean: Mean of the images that the ViT was trained with, RGB from 0 to 255; None for its family's.
         std: Their standard deviation, likewise.
         calibration: How read and write norms are set from images before the first iteration: `'anchored'`,
-            `'least_squares'`, `'moments'`, `'scale'`, or `'none'`; see `weights.warm_start.calibration`.
+            `'least_squares'`, or `'none'`; see `weights.warm_start.calibration`.
     """
 
     def __init__(self, checkpoint: str, mean: Sequence[float] | None = None, std: Sequence[float] | None = None,

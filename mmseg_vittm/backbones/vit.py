@@ -79,7 +79,7 @@ class ViTBackbone(PretrainedBackbone):
             raise ValueError(f'model_name must be a plain Vision Transformer, got {model_name!r}: {error}') from error
         if not isinstance(vit, VisionTransformer) or not isinstance(vit.norm, nn.LayerNorm):
             raise ValueError(f'model_name must be a plain Vision Transformer with a final norm, got {model_name!r}')
-        self.arch_layers = len(vit.blocks)
+        self.arch_width, self.arch_layers = vit.embed_dim, len(vit.blocks)
         self.out_indices = resolve_indices(out_indices, self.arch_layers)
         self.final_norm = self.out_indices[-1] == self.arch_layers - 1
         vit.blocks = vit.blocks[:self.out_indices[-1] + 1]

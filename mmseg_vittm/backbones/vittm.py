@@ -9,7 +9,7 @@ from ..vittm.encoder import check_choice
 from ..vittm.streams import concat_maps, tokens_to_map
 from ..weights.families import AUTHORS, OUR_VITTM, TIMM_VITTM, VITTM_CLASSIFIER, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
-from ..weights.warm_start.fit import source_grid, warm_start_encoder
+from ..weights.warm_start.fit import warm_start_encoder
 from ..weights.warm_start.pending import Pending
 from ..weights.warm_start.source import ViTWeights
 from ..weights.warm_start.teacher import Teacher
@@ -85,7 +85,7 @@ class ViTTM(PretrainedBackbone):
         super().__init__(frozen_layers, init_cfg)
         check_choice('out_tokens', out_tokens, OUT_TOKENS)
         arch = resolve_arch(arch)
-        self.arch_layers = arch['num_layers']
+        self.arch_width, self.arch_layers = arch['embed_dims'], arch['num_layers']
         self.out_indices = resolve_indices(out_indices, self.arch_layers)
         self.out_tokens = out_tokens
         arch['num_layers'] = self.out_indices[-1] + 1
@@ -117,7 +117,7 @@ class ViTTM(PretrainedBackbone):
         """Takes a ViT's weights strictly; its norms are still to be calibrated."""
         encoder = self.encoder
         warm_start_encoder(encoder, source, report, self.arch_layers)
-        prefix, _ = source.prefix_and_grid(source_grid(source, encoder.img_size), report.path)
+        prefix, _ = source.prefix_and_grid(source.grid_at(encoder.img_size), report.path)
         norm = source.norms.get('norm') if len(encoder.blocks) == self.arch_layers else None
         embeddings = [stream.proj for stream in (encoder.process_stream, encoder.memory_stream)
                       if hasattr(stream, 'proj')]

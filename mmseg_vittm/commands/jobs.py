@@ -10,7 +10,8 @@ from ..engine.amp import use_amp
 from ..engine.work_dir.resume import NAMES, STOPPED, WHERE_TO_RESUME, checkpoints_in, nothing_to_resume
 from ..errors import InputError
 from ..outputs import claim_file, claim_folder
-from ..weights.warm_start.timm_names import check_source
+from ..weights.warm_start.source import read_source
+from ..weights.warm_start.timm_names import check_source, is_file
 from .checked_outputs import check_test_outputs
 from .configs.reading import check_data
 from .configs.trial import try_to_build
@@ -37,18 +38,19 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
     check_data(cfg, ('train_dataloader', *['val_dataloader'] * bool(cfg.get('val_cfg'))))
     set_work_dir(cfg, work_dir)
     check_work_dir(cfg.work_dir)
-    if pretrained:
+    if pretrained is not None:
         _check_file(pretrained, 'pretrained=FILE')
         part = cfg.model if is_classifier(cfg) else cfg.model.backbone
         part.init_cfg = dict(type='Pretrained', checkpoint=pretrained)
-    if warm_start:
-        if pretrained:
+    if warm_start is not None:
+        if pretrained is not None:
             raise InputError(f'pretrained={pretrained} and warm_start={warm_start} both start the backbone; give one')
         if is_classifier(cfg):
             raise InputError(f'warm_start={warm_start}: {cfg.filename} is of a classifier, and a warm start is of the '
                              'backbone of a segmentor; give pretrained=FILE')
-        check_source(warm_start)
-        cfg.model.backbone.init_cfg = dict(type='WarmStart', checkpoint=warm_start)
+        given = cfg.model.backbone.get('init_cfg')
+        given = given if isinstance(given, dict) and given.get('type') == 'WarmStart' else dict(type='WarmStart')
+        cfg.model.backbone.init_cfg = dict(given, checkpoint=warm_start)
     if amp:
         use_amp(cfg)
     if resume:
@@ -66,8 +68,26 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
             and Path(load_from).expanduser().parent.resolve() == folder.resolve()):
         raise InputError(f'{load_from}: the checkpoints in {folder} are moved to a subfolder by a run that begins '
                          'there; give another work_dir=DIR, or resume=True to go on with the earlier run')
+    if warm_start is not None and load_from is not None and not cfg.get('resume'):
+        raise InputError(f'warm_start={warm_start} and the setting load_from={load_from} both start the model; give '
+                         'one')
+    _prepare_warm_start(cfg, trial)
     if trial:
         try_to_build(cfg, 'train')
+
+
+def _prepare_warm_start(cfg: Config, read: bool) -> None:
+    """Checks what the config's backbone begins from; a run that is resumed begins from nothing, and needs no file."""
+    backbone = cfg.model.get('backbone')
+    start = backbone.get('init_cfg') if isinstance(backbone, dict) else None
+    if not isinstance(start, dict) or start.get('type') != 'WarmStart':
+        return
+    if cfg.get('resume') is True:
+        del backbone['init_cfg']
+        return
+    check_source(start.get('checkpoint'))
+    if read and is_file(start['checkpoint']):
+        read_source(start['checkpoint'])
 
 
 def prepare_test(cfg: Config, checkpoint: str, work_dir: str | None = None, dtype: str = 'fp32', compile: bool = False,

@@ -1,4 +1,6 @@
 """`init_cfg=dict(type='WarmStart', ...)` of ViTTM and ViTBackbone, from files of every kind."""
+import json
+
 import pytest
 import torch
 from mmengine.model import BaseModule
@@ -39,8 +41,8 @@ def test_from_our_own_backbone(tmp_path, whole):
     """A ViTBackbone, or the whole model of a training; where its settings say how images were normalised, that too."""
     state = our_vit().state_dict()
     content = {'state_dict': {f'backbone.{name}': tensor for name, tensor in state.items()}
-               | {'decode_head.weight': torch.ones(2)}, 'meta': dict(
-        settings='{"model": {"data_preprocessor": {"mean": [1, 2, 3], "std": [4, 5, 6]}}}')} if whole else state
+               | {'decode_head.weight': torch.ones(2)}, 'meta': dict(settings=json.dumps(
+        dict(model=dict(data_preprocessor=dict(mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=True)))))} if whole else state
     torch.save(content, tmp_path / 'vit.pth')
     model = vittm(tmp_path / 'vit.pth', arch=OF_TIMM)
     model.init_weights()
@@ -77,6 +79,23 @@ def test_images_that_are_bgr(saved):
     before = model.encoder.memory_stream.proj.weight.clone()
     finish(model, [images()], HALF, rgb=False)
     torch.testing.assert_close(model.encoder.memory_stream.proj.weight, before.flip(1))
+
+
+@pytest.mark.parametrize('rgb', [True, False])
+def test_a_training_of_ours_says_its_grid_and_order_of_colours(tmp_path, rgb):
+    """36 positions are 4x9 if its settings say so; without them they could be 6x6 as well, which is refused."""
+    state = {f'backbone.{name}': tensor for name, tensor in our_vit(img_size=(64, 144)).state_dict().items()}
+    settings = dict(model=dict(backbone=dict(img_size=[64, 144]), data_preprocessor=dict(
+        mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=rgb)))
+    torch.save({'state_dict': state, 'meta': dict(settings=json.dumps(settings))}, tmp_path / 'vit.pth')
+    control = our_vit(img_size=(64, 144))
+    assert not control.warm_start(str(tmp_path / 'vit.pth')).resampled
+    finish(control, [], HALF, rgb=False)
+    ours, theirs = control.vit.patch_embed.proj.weight, state['backbone.vit.patch_embed.proj.weight']
+    assert torch.equal(ours, theirs.flip(1) if rgb else theirs)
+    torch.save(state, tmp_path / 'alone.pth')
+    with pytest.raises(CheckpointError, match=r'36 positions can be a grid of \(6, 6\) or \(4, 9\); give the whole'):
+        control.warm_start(str(tmp_path / 'alone.pth'))
 
 
 def test_from_deit_distilled_and_without_a_class_token(tmp_path):
@@ -122,7 +141,9 @@ def test_without_calibration(saved):
 
 
 @pytest.mark.parametrize(('more', 'said'), [
-    (dict(calibration='best'), "calibration must be one of .*, got 'best'"), (dict(mean=(1, 2, 3)), 'together'),
+    (dict(calibration='best'), "calibration must be one of .*, got 'best'"), (dict(calibration=['x']), 'got .*x'),
+    (dict(mean=(0.5, ) * 3, std=(0.5, ) * 3), 'are of images from 0 to 1; give both times 255'),
+    (dict(mean=(1, 2, 3)), 'together'),
     (dict(mean=(1, 2, 3), std=(0, 1, 1)), 'together'), (dict(mean='abc', std=3), 'together'),
     (dict(prefix='a.'), "init_cfg must be dict.type='WarmStart', checkpoint=FILE")])
 def test_wrong_settings(saved, more, said):

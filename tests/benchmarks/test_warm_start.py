@@ -19,9 +19,10 @@ def test_the_figure_and_its_numbers(tmp_path, monkeypatch, capsys):
     run_inside(monkeypatch, *command)
     record = json.loads((tmp_path / 'out' / 'warm_start.json').read_text())
     lines = record['process']['32']
-    assert set(lines) == {'none', 'scale', 'moments', 'least_squares', 'anchored', 'prefix'}
+    assert set(lines) == {'none', 'least_squares', 'anchored', 'prefix'}
     assert all(len(line['cosine']) == len(line['error']) == 3 for line in lines.values())
     assert lines['anchored']['error'][-1] < lines['none']['error'][-1] and lines['prefix']['error'][0] == 0
+    assert set(record['memory']['32']) == {'none', 'least_squares', 'anchored'}
     assert '<svg' in (tmp_path / 'out' / 'warm_start.svg').read_text()
     assert 'there already' in error_inside(monkeypatch, capsys, *command)
 
@@ -40,4 +41,5 @@ def test_what_the_page_says_of_the_figure():
         assert lines['anchored']['cosine'][-1] > 0.99 > 0.95 > lines['least_squares']['cosine'][-1] > 0.9
         for place in range(1, 7):
             assert lines['anchored']['error'][place] < 0.5 * min(
-                lines[name]['error'][place] for name in ('none', 'scale', 'moments', 'least_squares'))
+                lines[name]['error'][place] for name in ('none', 'least_squares'))
+    assert all(by_name['anchored'] > 0.97 for by_name in record['memory'].values())

@@ -35,13 +35,32 @@ def test_what_is_not_there(command, name, said, monkeypatch, capsys, tmp_path):
     assert not (tmp_path / 'work').exists()
 
 
-@pytest.mark.parametrize(('changes', 'said'), [
-    (dict(embed_dim=96, num_heads=3), 'has width 96 and 2 layers, this model width 48 and 2 layers'),
-    (dict(embed_dim=48, num_heads=3, depth=5), 'has width 48 and 5 layers, this model width 48 and 2 layers')])
-def test_another_width_or_depth_says_both(command, changes, said, monkeypatch, capsys, tmp_path):
-    path = saved(tmp_path / 'vit.pth', **changes)
+def test_what_cannot_be_read_is_told_before_anything_is_written(command, monkeypatch, capsys, tmp_path):
+    (tmp_path / 'text.pth').write_text('hi')
+    assert 'text.pth cannot be loaded' in error_inside(
+        monkeypatch, capsys, *command, '--warm-start', tmp_path / 'text.pth')
+    of_config = [f'model.backbone.init_cfg.{key}' for key in ('type=WarmStart', 'checkpoint=none.pth')]
+    assert 'none.pth: there is no such file' in error_inside(monkeypatch, capsys, *command, *of_config)
+    assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize(('option', 'said'), [('--warm-start', "must be a file or a name of timm's, got ''"),
+                                              ('--pretrained', ': no such file; check --pretrained')])
+def test_an_empty_name(command, option, said, monkeypatch, capsys):
+    assert said in error_inside(monkeypatch, capsys, *command, option, '')
+
+
+def test_another_width_says_both(command, monkeypatch, capsys, tmp_path):
+    path = saved(tmp_path / 'vit.pth', embed_dim=96, num_heads=3)
     message = error_inside(monkeypatch, capsys, *command, '--warm-start', path)
-    assert message.startswith(f'error: {path}') and said in message
+    assert message.startswith(f'error: {path}')
+    assert 'has width 96 and 2 layers, this model width 48 and 2 layers' in message
+
+
+def test_it_is_not_beside_other_weights_of_the_whole_model(command, trained, monkeypatch, capsys, tmp_path):
+    said = error_inside(monkeypatch, capsys, *command, f'load_from={trained.checkpoint}', '--warm-start',
+                        saved(tmp_path / 'vit.pth', embed_dim=48, num_heads=3))
+    assert '--warm-start' in said and f'load_from={trained.checkpoint} both start the model; give one' in said
 
 
 def test_a_vittm_is_no_vit(command, trained, monkeypatch, capsys):

@@ -34,8 +34,8 @@ class WarmStartHook(Hook):
         self._loaded = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Takes note that other weights take the place of the ViT's."""
-        self._loaded = True
+        """Takes note where other weights take the place of the ViT's, not of a head's alone."""
+        self._loaded = any('backbone.' in name for name in checkpoint['state_dict'])
 
     def before_train(self, runner: Runner) -> None:
         """Finishes the warm starts in the model.

@@ -2,15 +2,17 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...vittm import ViTTMEncoder
 from ...vittm.fusion import Add
 from ...vittm.heads import TokenSummaryHead
 from .fit import last_layer
 
-POWER = 10.0
-LEAST_SCALE = 1e-3  # of LayerScale: smaller ones would need biases that are too large
+Streams = list[tuple[Tensor, Tensor]]
+POWER = 30.0
+STEPS = 10  # to the constant that keeps the memory's mean
+LARGEST = 1e4  # of a bias before LayerScale: float16 ends at 65504
 
 
 class Anchor:
@@ -73,35 +75,52 @@ class Anchor:
                 stream.proj.bias.add_(self.constant(goals))
                 self.biases.append(f'{name}.proj.bias')
 
-    def on_block(self, number: int, goals: Sequence[Tensor]) -> None:
+    def on_block(self, number: int, goals: Sequence[Tensor], constant: Tensor) -> None:
         """Adds it to the bias of a block's last layer, for the write norm, where it can stay there."""
         block = self.encoder.blocks[number].encoder
         if not self.power or getattr(block.drop_path2, 'drop_prob', 0.0):
             return
         scale = getattr(getattr(block, 'ls2', None), 'gamma', getattr(block, 'gamma_2', None))
-        constant = self.constant(goals, scale)
         if scale is not None:
-            used = constant != 0
-            if scale[used].abs().min() < LEAST_SCALE:
+            constant = self.constant(goals, scale)
+            constant = torch.where(constant == 0, 0.0, constant / scale)
+            if not constant.abs().max() < LARGEST:
                 return
-            constant[used] /= scale[used]
         block.mlp.fc2.bias.add_(constant)
         self.biases.append(f'blocks.{number}.encoder.mlp.fc2.bias')
 
-    def on_memory(self, number: int, memory: Sequence[Tensor], constant: Tensor, goals: Sequence[Tensor]) -> None:
-        """Gives it to what a block writes, in proportion to how long memory tokens are there.
+    def on_memory(self, number: int, streams: Streams, embedded: Sequence[Tensor], constant: Tensor,
+                  goals: Sequence[Tensor], norm: nn.LayerNorm | None) -> Streams:
+        """Gives it to what a block writes, with what has the memory tokens keep their mean.
+
+        The norms are those of the process stream, which replace the memory's mean by one that is neither's. So the
+        constant that is written is the one from which the next norm makes, of the tokens that were embedded, their
+        mean again, in proportion to what it makes of their differences from it.
 
         Args:
             number: The block.
-            memory: Memory tokens (B, Nm, C) before the write, by batch.
+            streams: Both, after the block, (B, Np, C) and (B, Nm, C), by batch.
+            embedded: Memory tokens (B, Nm, C) before the first block, by batch.
             constant: What process tokens have, (C,).
             goals: The ViT's residual stream (B, Np, C), by batch.
+            norm: What memory tokens pass next, None for nothing.
+
+        Returns:
+            The streams with it.
         """
-        if not constant.any():
-            return
-        head: torch.nn.Module = self.encoder.blocks[number].write_head
-        tokens, goal = torch.cat([one.flatten(0, 1) for one in memory]), torch.cat([one.flatten() for one in goals])
-        mean = tokens.mean(0)
-        longer = (tokens - mean).square().mean().sqrt() / goal.square().mean().sqrt()
-        head.get_submodule(last_layer(head)).bias.copy_(longer * constant - mean)
+        tokens = torch.cat([memory.flatten(0, 1) for _, memory in streams])
+        first = torch.cat([one.flatten(0, 1) for one in embedded])
+        mean, first_mean = tokens.mean(0), first.mean(0)
+        first = first - first_mean
+        length = torch.cat([one.flatten() for one in goals]).square().mean().sqrt()
+        bias = (tokens - mean).square().mean().sqrt() / length * constant - mean
+        for _ in range(STEPS):
+            given = tokens + bias if norm is None else norm(tokens + bias)
+            scale = ((given - given.mean(0)) * first).sum() / first.square().sum()
+            slope = torch.ones_like(bias) if norm is None else norm.weight / (tokens + bias).var(1).mean().sqrt()
+            least = 0.1 * slope.square().mean().sqrt()  # a channel of a smaller slope would need too much
+            bias = bias + (scale * first_mean - given.mean(0)) * slope / (slope.square() + least.square())
+        head: nn.Module = self.encoder.blocks[number].write_head
+        head.get_submodule(last_layer(head)).bias.copy_(bias)
         self.biases.append(f'blocks.{number}.write_head.{last_layer(head)}.bias')
+        return [(process, memory + bias) for process, memory in streams]

@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from ...vittm import ViTTMEncoder
 from ...vittm.block import ViTTMBlock
-from .anchor import POWER, Anchor
+from .anchor import POWER, Anchor, Streams
 from .teacher import Teacher, layer_norm
-
-Streams = list[tuple[Tensor, Tensor]]
 
 
 class Fit(NamedTuple):
@@ -44,37 +42,23 @@ def _least_squares(tokens: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
     return weight, goal.mean(0) - weight * tokens.mean(0)
 
 
-def _moments(tokens: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-    weight = goal.std(0) / tokens.std(0).clamp(min=1e-6)
-    return weight, goal.mean(0) - weight * tokens.mean(0)
-
-
-def _scale(tokens: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
-    weight = ((tokens * goal).sum() / tokens.square().sum().clamp(min=1e-12)).expand(tokens.shape[1])
-    return weight, torch.zeros_like(weight)
-
-
-METHODS: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = dict(
-    least_squares=_least_squares, moments=_moments, scale=_scale)
-
-
 @torch.no_grad()
-def calibrate(teacher: Teacher, images: Sequence[Tensor], method: str = 'least_squares', anchor: float = POWER,
+def calibrate(teacher: Teacher, images: Sequence[Tensor], anchor: float = POWER,
               outputs: Collection[int] = ()) -> Calibrated:
     """Sets an encoder's read and write norms so that its process stream is the ViT's residual stream again.
 
     Block by block, on what the calibrated blocks before give: a norm's weight and bias are those with which its
-    normalised tokens come nearest to the ViT's own at that place.
+    normalised tokens come nearest to the ViT's own at that place (least squares, per channel).
 
     Args:
         teacher: The ViT, with the encoder that was started from it.
         images: Batches (B, channels, H, W), normalised as in training.
-        method: `'least_squares'` per channel; `'moments'`, mean and scale per channel; `'scale'`, one number.
         anchor: Power of the anchors, see `Anchor`; 0 for none.
         outputs: Blocks whose streams are taken as maps, which have no anchor on them.
     """
-    encoder, solve, fits = teacher.encoder, METHODS[method], []
+    encoder, fits = teacher.encoder, []
     streams = [encoder.embed(batch) for batch in images]
+    embedded = [memory for _, memory in streams]
     whole = [teacher.begin(process) for process, _ in streams]  # with the prefix tokens
     goals = [teacher.patches(one) for one in whole]
     ropes = [encoder.rotary(encoder.grids(*batch.shape[2:])[0]) for batch in images]
@@ -82,28 +66,33 @@ def calibrate(teacher: Teacher, images: Sequence[Tensor], method: str = 'least_s
     if teacher.norm_pre is None:
         anchors.on_embeddings(goals)
         streams = [encoder.embed(batch) for batch in images]
+    constant = None
     last = len(encoder.blocks) - 1
     for number, block in enumerate(encoder.blocks):
         read = partial(_read, encoder, block)
         if number or teacher.norm_pre is None:
-            fits.append(_fit(f'blocks.{number}.read_norm', block.read_norm, streams, goals, solve, read))
+            fits.append(_fit(f'blocks.{number}.read_norm', block.read_norm, streams, goals, read))
+        if number and anchors.power:
+            streams = anchors.on_memory(number - 1, streams, embedded, constant, goals, block.read_norm)
         streams = [(block.read_norm(process), block.read_norm(memory)) for process, memory in streams]
         whole = [teacher.step(block, one, rope) for one, rope in zip(whole, ropes, strict=True)]
         goals = [teacher.patches(one) for one in whole]
         finished = number == last and teacher.norm is not None  # the ViT's own last norm is the write norm
+        constant = anchors.constant(goals)
         if not finished:
-            anchors.on_block(number, goals)
+            anchors.on_block(number, goals, constant)
         streams = [(teacher.encode(block, read(process, memory), rope), memory)
                    for (process, memory), rope in zip(streams, ropes, strict=True)]
-        constant = anchors.constant(goals) * float(number < last and number not in outputs)
+        constant = constant * float(number < last and number not in outputs)
         if not finished:
             fits.append(_fit(f'blocks.{number}.write_norm', block.write_norm, streams,
-                             [goal + constant for goal in goals], solve))
-        if number < last:
-            streams = [(block.write_norm(process), block.write_norm(memory)) for process, memory in streams]
-            anchors.on_memory(number, [memory for _, memory in streams], constant, goals)
+                             [goal + constant for goal in goals]))
+        streams = [(block.write_norm(process), block.write_norm(memory)) for process, memory in streams]
+        if block.write_head is not None:
             streams = [(process, block.memory_mlp(encoder.write_fusion(
                 memory, block.write_head(target=memory, source=process)))) for process, memory in streams]
+    if anchors.power and encoder.blocks[last].write_head is not None:
+        anchors.on_memory(last, streams, embedded, constant, goals, None)
     return Calibrated(fits, anchors.biases)
 
 
@@ -112,7 +101,7 @@ def _read(encoder: ViTTMEncoder, block: ViTTMBlock, process: Tensor, memory: Ten
     return encoder.read_fusion(process, block.read_head(target=process, source=memory))
 
 
-def _fit(name: str, norm: nn.LayerNorm, streams: Streams, target: Sequence[Tensor], solve: Callable,
+def _fit(name: str, norm: nn.LayerNorm, streams: Streams, target: Sequence[Tensor],
          use: Callable[[Tensor, Tensor], Tensor] = lambda process, memory: process) -> Fit:
     """Fits one norm. What `use` makes of the normalised streams is linear in its weight and bias at a warm start."""
     tokens = torch.cat([use(layer_norm(process), layer_norm(memory)).flatten(0, 1) for process, memory in streams])
@@ -120,7 +109,7 @@ def _fit(name: str, norm: nn.LayerNorm, streams: Streams, target: Sequence[Tenso
     ones = torch.ones_like(streams[0][0]), torch.ones_like(streams[0][1])
     through = use(*ones).mean()  # how often the bias gets through
     before = tokens * norm.weight + through * norm.bias
-    weight, bias = solve(tokens.double(), goal.double())
+    weight, bias = _least_squares(tokens.double(), goal.double())
     norm.weight.copy_(weight)
     norm.bias.copy_(bias / through)
     return Fit(name, relative_error(before, goal), relative_error(tokens * norm.weight + through * norm.bias, goal))

@@ -1,4 +1,4 @@
-"""How close a warm-started process stream is to the ViT's own features, layer by layer."""
+"""How close a warm-started process stream is to the ViT's own features, and the memory to what it was."""
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,6 +48,26 @@ def closeness(encoder: ViTTMEncoder, images: Sequence[Tensor], goals: Sequence[S
             hook.remove()
     return [compare(torch.cat([one.flatten(0, 1) for one in left]), torch.cat([one.flatten(0, 1) for one in right]))
             for left, right in zip(zip(*ours, strict=True), zip(*goals, strict=True), strict=True)]
+
+
+@torch.no_grad()
+def memory_closeness(encoder: ViTTMEncoder, images: Sequence[Tensor], embedded: Sequence[Tensor]) -> Closeness:
+    """Returns how close the memory tokens that the last block reads are to others.
+
+    Args:
+        encoder: The encoder.
+        images: Batches (B, channels, H, W).
+        embedded: Memory tokens (B, Nm, C) of each, as they were embedded before a calibration.
+    """
+    read = []
+    hook = encoder.blocks[-1].read_head.register_forward_pre_hook(
+        lambda module, inputs, named: read.append(named['source']), with_kwargs=True)
+    try:
+        for batch in images:
+            encoder(batch)
+    finally:
+        hook.remove()
+    return compare(*(torch.cat([one.flatten(0, 1) for one in tokens]) for tokens in (read, embedded)))
 
 
 def compare(tokens: Tensor, goal: Tensor) -> Closeness:

@@ -9,13 +9,14 @@ from ...errors import CheckpointError
 from ...vittm import ViTTMEncoder
 from ...vittm.fusion import Add, AddErase, Erase
 from ...vittm.heads import LinearAttentionHead, TokenSummaryHead
-from ...vittm.streams import Grid, resample_positions
+from ...vittm.streams import resample_positions
 from ...vittm.vit_block import ROPES, resolve_rope
 from ..report import LoadReport
-from .source import ViTWeights
+from .source import ViTWeights, check_size
 
 CLOSED = -4.0  # bias of the gates of add-erase: 1.8% of the update, and gradients still pass
 AT_ZERO = 'at zero, so that reading and writing add nothing'
+NONE = 'at zero, as it has none'
 NORMS = ('read_norm.weight', 'read_norm.bias', 'write_norm.weight', 'write_norm.bias')
 
 
@@ -43,11 +44,15 @@ def warm_start_encoder(encoder: ViTTMEncoder, source: ViTWeights, report: LoadRe
     for number in range(len(encoder.blocks)):
         taken.update({f'blocks.{number}.encoder.{_name(encoder, name)}': tensor
                       for name, tensor in source.blocks[number].items()})
+        if 'attn.qkv.bias' not in source.blocks[number]:
+            name = f'blocks.{number}.encoder.attn.qkv.bias'
+            started.setdefault(NONE, {})[name] = 0.0
     _embeddings(encoder, source, report, taken, started)
     _norms(encoder, source, num_layers, taken)
     wrong = [f'{name} {tuple(tensor.shape)}, here {tuple(own[name].shape) if name in own else "none"}'
              for name, tensor in taken.items() if name not in own or own[name].shape != tensor.shape]
-    wrong += [f'{name}, which it lacks' for name in own if '.encoder.' in name and name not in taken]
+    wrong += [f'{name}, which it lacks' for name in own
+              if '.encoder.' in name and name not in taken | started.get(NONE, {})]
     if wrong:
         raise CheckpointError(f'{report.path} ({source.title}) does not fit this model, nothing was loaded: '
                               f'{"; ".join(wrong[:6])}{"; ..." * (len(wrong) > 6)}; give the arch of this ViT')
@@ -87,10 +92,7 @@ def check_fits(encoder: ViTTMEncoder, source: ViTWeights, path: Path | str, num_
         CheckpointError: It is not; says both, and the remedy.
     """
     what = f'{path} ({source.title})'
-    theirs, ours = (source.width, len(source.blocks)), (encoder.embed_dims, num_layers)
-    if theirs != ours:
-        raise CheckpointError(f'{what} has width {theirs[0]} and {theirs[1]} layers, this model width {ours[0]} and '
-                              f'{ours[1]} layers; a warm start needs both equal: give another ViT, or its arch')
+    check_size(what, (source.width, len(source.blocks)), (encoder.embed_dims, num_layers))
     block = encoder.blocks[0].encoder
     heads, hidden = block.attn.num_heads, block.mlp.fc2.weight.shape[1]
     if source.num_heads not in (None, heads):
@@ -153,7 +155,7 @@ def _name(encoder: ViTTMEncoder, name: str) -> str:
 def _embeddings(encoder: ViTTMEncoder, source: ViTWeights, report: LoadReport, taken: dict[str, Tensor],
                 started: dict[str, dict[str, float]]) -> None:
     """Adds both streams' patch and position embeddings."""
-    _, positions = source.prefix_and_grid(source_grid(source, encoder.img_size), report.path)
+    _, positions = source.prefix_and_grid(source.grid_at(encoder.img_size), report.path)
     old = tuple(source.patch.shape[2:])
     streams = ('process', 'memory') if encoder.process_init == 'patch' else ('memory', )
     for stream in streams:
@@ -163,12 +165,12 @@ def _embeddings(encoder: ViTTMEncoder, source: ViTWeights, report: LoadReport, t
             report.resampled.append(f'patches {old[0]}x{old[1]} -> {size[0]}x{size[1]} ({stream})')
         taken[f'{stream}_stream.proj.weight'] = resample_patch_embed(source.patch, list(size))
         if source.patch_bias is None:
-            started.setdefault('at zero, as it has none', {})[f'{stream}_stream.proj.bias'] = 0.0
+            started.setdefault(NONE, {})[f'{stream}_stream.proj.bias'] = 0.0
         else:
             taken[f'{stream}_stream.proj.bias'] = source.patch_bias
         grid = module.pos_embed.grid
         if positions is None:
-            started.setdefault('at zero, as it has none', {})[f'{stream}_stream.pos_embed.weight'] = 0.0
+            started.setdefault(NONE, {})[f'{stream}_stream.pos_embed.weight'] = 0.0
             continue
         if tuple(positions.shape[1:3]) != grid:
             report.resampled.append(f'positions {positions.shape[1]}x{positions.shape[2]} -> {grid[0]}x{grid[1]} '
@@ -176,11 +178,6 @@ def _embeddings(encoder: ViTTMEncoder, source: ViTWeights, report: LoadReport, t
         taken[f'{stream}_stream.pos_embed.weight'] = resample_positions(positions, grid)
     if encoder.process_init == 'downsample':  # the memory tokens that are averaged have positions already
         started.setdefault("at zero, beside the memory's", {})['process_stream.pos_embed.weight'] = 0.0
-
-
-def source_grid(source: ViTWeights, img_size: tuple[int, int]) -> Grid:
-    """Returns the grid (H, W) that a ViT has at an image size in pixels."""
-    return tuple(-(-side // patch) for side, patch in zip(img_size, source.patch.shape[2:], strict=True))
 
 
 def _norms(encoder: ViTTMEncoder, source: ViTWeights, num_layers: int, taken: dict[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ...errors import InputError
+from ...vittm.streams import to_pair
 
 HALF = ((127.5, ) * 3, (127.5, ) * 3)
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
@@ -17,7 +18,7 @@ SETTINGS_LIMIT = 2**18  # characters of the settings in a checkpoint of ours tha
 
 
 class Images(NamedTuple):
-    """How images were normalised for a ViT: RGB, in the units of pixels (0 to 255)."""
+    """How images were normalised for a ViT, by channel, in the units of pixels (0 to 255)."""
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
@@ -39,18 +40,24 @@ class Images(NamedTuple):
         return images
 
 
-def settings_images(content: Any) -> Images | None:
-    """Returns how images were normalised in a training of ours, as its checkpoint says in plain text."""
+def trained_with(content: Any) -> tuple[Images | None, bool | None, tuple[int, int] | None]:
+    """Returns how images were normalised in a training of ours, whether they were RGB, and the model's `img_size`.
+
+    Its checkpoint says so in plain text; None for what it does not say.
+    """
     meta = content.get('meta') if isinstance(content, dict) else None
     text = meta.get('settings') if isinstance(meta, dict) else None
     if not isinstance(text, str) or len(text) > SETTINGS_LIMIT:
-        return None
+        return None, None, None
     try:
         settings = json.loads(text)
-        given = (settings.get('model') or {}).get('data_preprocessor') or settings.get('data_preprocessor')
-        return Images.checked(given['mean'], given['std'])
+        model = settings.get('model') or {}
+        given = model.get('data_preprocessor') or settings.get('data_preprocessor')
+        size = (model.get('backbone') or {}).get('img_size')
+        rgb = bool(given.get('bgr_to_rgb') or given.get('rgb_to_bgr'))  # files are read as BGR
+        return Images.checked(given['mean'], given['std']), rgb, None if size is None else to_pair(size, 'img_size')
     except (AttributeError, InputError, KeyError, RecursionError, TypeError, ValueError):
-        return None
+        return None, None, None
 
 
 @torch.no_grad()

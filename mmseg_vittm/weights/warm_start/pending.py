@@ -8,13 +8,12 @@ from torch import Tensor, nn
 
 from .anchor import POWER
 from .calibration import Calibrated, calibrate
-from .closeness import closeness
+from .closeness import closeness, memory_closeness
 from .images import Images, differ, fold_images, shown_numbers
 from .teacher import Teacher
 
 # How the norms are calibrated: least squares with anchors, see `calibration`, or what it was compared with.
-CALIBRATIONS = {'anchored': dict(method='least_squares', anchor=POWER), 'none': None} | {
-    method: dict(method=method, anchor=0.0) for method in ('least_squares', 'moments', 'scale')}
+CALIBRATIONS = {'anchored': dict(anchor=POWER), 'least_squares': dict(anchor=0.0), 'none': None}
 
 
 @dataclass
@@ -75,8 +74,8 @@ def finish(backbone: nn.Module, batches: Sequence[Tensor], images: Images, rgb: 
         said.append('how images were normalised for the ViT is not known: taken as here')
     else:
         theirs = left.images
-        if left.rgb and not rgb:
-            said.append('its patch embeddings take BGR now, as this config has images')
+        if left.rgb is not None and left.rgb != rgb:
+            said.append(f'its patch embeddings take {"RGB" if rgb else "BGR"} now, as this config has images')
             theirs = Images(theirs.mean[::-1], theirs.std[::-1])
             for embedding in left.embeddings:
                 embedding.weight.copy_(embedding.weight.flip(1))
@@ -90,14 +89,17 @@ def finish(backbone: nn.Module, batches: Sequence[Tensor], images: Images, rgb: 
     teacher, training = left.teacher, backbone.training
     backbone.eval()
     goals = [teacher.features(batch) for batch in batches]
+    embedded = [teacher.encoder.embed(batch)[1] for batch in batches]
     before = closeness(teacher.encoder, batches, goals)[-1]
     settings = CALIBRATIONS[left.calibration]
     done = Calibrated([], []) if settings is None else calibrate(teacher, batches, outputs=left.outputs, **settings)
     after = closeness(teacher.encoder, batches, goals)[-1]
+    memory = memory_closeness(teacher.encoder, batches, embedded)
     backbone.train(training)
     count = sum(len(batch) for batch in batches)
     said.append(f"the process stream's cosine with the ViT's own features after the last block is {after.cosine:.3f}, "
-                f'on {count} images' + f', {before.cosine:.3f} before the calibration' * bool(done.fits))
+                f'on {count} images' + f', {before.cosine:.3f} before the calibration' * bool(done.fits)
+                + f"; the memory's with what it embeds {memory.cosine:.3f}, where the last block reads it")
     said.append(_summary(done, left.calibration))
     return said
 

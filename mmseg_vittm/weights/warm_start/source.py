@@ -14,7 +14,7 @@ from ..files import read_weights_file
 from ..finite import check_finite
 from ..report import LoadReport
 from ..state_dicts import unwrap
-from .images import HALF, IMAGENET, OPENAI, Images, settings_images
+from .images import HALF, IMAGENET, OPENAI, Images, trained_with
 from .layouts import CANONICAL, CLIP, LAYOUTS, NO_SOURCE, REFUSED, WITHIN
 
 PREFIX = ('cls_token', 'dist_token', 'reg_token')  # in their order before the patches
@@ -24,13 +24,14 @@ class ViTWeights:
 
     Attributes:
         title: Its family in words.
-        blocks: Of each block, weights by the names of timm's `Block`.
+        blocks: Of each block, weights by the names of timm's `Block`; `attn.qkv.bias` only where it has one.
         patch: Kernel (C, channels, p, p) of the patch embedding.
         patch_bias: Its bias (C,), None without.
         positions: Position embeddings (1, N, C) of prefix and patches, or (1, H, W, C); None without.
         tokens: The prefix tokens, each (1, n, C), by name in their order.
         norms: `norm_pre` and `norm`, (weight, bias), as far as it has them.
         num_heads: Attention heads, None where that is not known.
+        grid: The patches' grid (H, W), None where that is not known.
         activation: Of the MLP, None where that is not known.
         rope: Whether it has rotary positions, or which (see `vittm.vit_block`); None where that is not known.
         images: How its images were normalised, None where that is not known.
@@ -44,6 +45,7 @@ class ViTWeights:
     tokens: dict[str, Tensor]
     norms: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     num_heads: int | None = None
+    grid: tuple[int, int] | None = None
     activation: str | None = None
     rope: bool | dict | None = None
     images: Images | None = None
@@ -66,13 +68,20 @@ class ViTWeights:
         """Hidden size of the MLP."""
         return self.blocks[0]['mlp.fc2.weight'].shape[1]
 
+    def grid_at(self, img_size: tuple[int, int]) -> tuple[int, int]:
+        """Returns the grid (H, W) that the ViT has at an image size in pixels."""
+        return tuple(-(-side // patch) for side, patch in zip(img_size, self.patch.shape[2:], strict=True))
+
     def prefix_and_grid(self, expected: tuple[int, int] | None, path: Path | str
                         ) -> tuple[Tensor, Tensor | None]:
         """Returns the prefix tokens (1, P, C), with their positions, and the patches' positions (1, H, W, C).
 
         Args:
-            expected: A grid (H, W) that the positions have if their number fits it; else they are of a square one.
+            expected: A grid (H, W) that they have where the ViT's own is not known, and a square one does not fit.
             path: The file, for errors.
+
+        Raises:
+            CheckpointError: Their number fits none of these, or, of a `ViTBackbone`, both of the last two.
         """
         tokens = list(self.tokens.values())
         prefix = torch.cat(tokens, dim=1) if tokens else self.patch.new_zeros(1, 0, self.width)
@@ -82,14 +91,16 @@ class ViTWeights:
         count = positions.shape[1]
         classes = prefix.shape[1] - (self.tokens['reg_token'].shape[1] if 'reg_token' in self.tokens else 0)
         # With positions for none of the prefix (DeiT-III), for class tokens alone (Meta's DINOv2), or for all.
-        choices = list(dict.fromkeys((0, classes, prefix.shape[1])))
-        for own in choices:
-            if expected is not None and count - own == math.prod(expected):
-                return _placed(prefix, positions, own, expected)
-        for own in choices:
-            side = math.isqrt(max(count - own, 0))
-            if side and side * side == count - own:
-                return _placed(prefix, positions, own, (side, side))
+        patches = {count - own: own for own in (prefix.shape[1], classes, 0) if own < count}
+        square = next(((math.isqrt(number), ) * 2 for number in sorted(patches, reverse=True)
+                       if math.isqrt(number)**2 == number), None)
+        if (self.grid is None and self.title.startswith('our') and square and expected and square != expected
+                and math.prod(square) == math.prod(expected)):
+            raise CheckpointError(f'{path}: its {math.prod(square)} positions can be a grid of {square} or {expected}; '
+                                  "give the whole checkpoint of the ViT's training, which says")
+        for grid in (self.grid, square, expected):
+            if grid and math.prod(grid) in patches:
+                return _placed(prefix, positions, patches[math.prod(grid)], grid)
         raise CheckpointError(f'{path}: {count} positions beside {prefix.shape[1]} prefix tokens are no square grid, '
                               'nor that of this img_size; give img_size what the ViT was trained at')
 
@@ -98,6 +109,18 @@ def _placed(prefix: Tensor, positions: Tensor, own: int, grid: tuple[int, int]) 
     prefix = prefix.clone()
     prefix[:, :own] += positions[:, :own]
     return prefix, positions[:, own:].unflatten(1, grid)
+
+
+def check_size(what: str, theirs: tuple[int, int], ours: tuple[int, int]) -> None:
+    """Checks that a ViT's (width, layers) are a model's.
+
+    Raises:
+        CheckpointError: They are not; says both.
+    """
+    if theirs != ours:
+        raise CheckpointError(f'{what} has width {theirs[0]} and {theirs[1]} layers, this model width {ours[0]} and '
+                              f'{ours[1]} layers; a warm start needs both equal: give another ViT, or its arch '
+                              '(ViTBackbone: model_name and num_layers)')
 
 
 def read_source(path: str | Path) -> tuple[ViTWeights, LoadReport]:
@@ -111,9 +134,9 @@ def read_source(path: str | Path) -> tuple[ViTWeights, LoadReport]:
     report = LoadReport(Path(path))
     source = source_of(state, report)
     report.source = f'{source.title}, wrapped as {wrappers}' if wrappers else source.title
-    trained = settings_images(content)
     if 'our ViTBackbone' in source.title:
-        source.images, source.rgb = trained, None
+        source.images, source.rgb, size = trained_with(content)
+        source.grid = size and source.grid_at(size)
     return source, report
 
 
@@ -165,16 +188,21 @@ def _assembled(state: dict[str, Tensor], title: str, report: LoadReport) -> ViTW
     if missing or sorted(parts) != list(range(len(parts))) or not parts:
         raise CheckpointError(f'{report.path} ({title}) is no whole ViT: it has the blocks {sorted(parts)}, and '
                               f'{"no " * bool(missing)}patch embedding')
+    uneven = [f'blocks.{number}.{part}' for part in sorted(set().union(*parts.values())) for number in sorted(parts)
+              if part not in parts[number]]
+    if uneven:
+        raise CheckpointError(f'{report.path} ({title}) is no whole ViT: it lacks {", ".join(uneven[:4])}'
+                              f'{", ..." * (len(uneven) > 4)}, which other blocks have')
     try:
         blocks = [_fused(parts[number]) for number in range(len(parts))]
         patch = _kernel(state['patch_embed.proj.weight'].float())
         tokens = {name: state[name].float().reshape(1, -1, patch.shape[0]) for name in PREFIX if name in state}
         positions = state['pos_embed'].float() if 'pos_embed' in state else None
         positions = positions[None] if positions is not None and positions.ndim == 2 else positions
+        norms = {name: (state[f'{name}.weight'].float(), state[f'{name}.bias'].float()) for name in ('norm_pre', 'norm')
+                 if f'{name}.weight' in state or f'{name}.bias' in state}
     except (IndexError, KeyError, RuntimeError) as error:
         raise CheckpointError(f'{report.path} ({title}) is no whole ViT: {type(error).__name__} {error}') from error
-    norms = {name: (state[f'{name}.weight'].float(), state[f'{name}.bias'].float()) for name in ('norm_pre', 'norm')
-             if f'{name}.weight' in state and f'{name}.bias' in state}
     report.tensors, report.parameters = len(state), sum(tensor.numel() for tensor in state.values())
     bias = state.get('patch_embed.proj.bias')
     return ViTWeights(title, blocks, patch, None if bias is None else bias.float(), positions, tokens, norms)
@@ -189,15 +217,15 @@ def _kernel(weight: Tensor) -> Tensor:
 
 
 def _fused(block: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Returns a block with queries, keys and values in one, with a bias, and gate and value of SwiGLU apart."""
+    """Returns a block with queries, keys and values in one, and gate and value of SwiGLU apart."""
     block = dict(block)
     if 'attn.q_proj.weight' in block:
         block['attn.qkv.weight'] = torch.cat([block.pop(f'attn.{one}_proj.weight') for one in 'qkv'])
     width = block['attn.qkv.weight'].shape[0] // 3
     for theirs in ('attn.{}_proj.bias', 'attn.{}_bias'):
         if theirs.format('q') in block:
-            block['attn.qkv.bias'] = torch.cat([block.pop(theirs.format(one), torch.zeros(width)) for one in 'qkv'])
-    block.setdefault('attn.qkv.bias', torch.zeros(3 * width))
+            keys = block.pop(theirs.format('k'), torch.zeros(width))  # EVA's have none
+            block['attn.qkv.bias'] = torch.cat([block.pop(theirs.format('q')), keys, block.pop(theirs.format('v'))])
     hidden = block['mlp.fc2.weight'].shape[1]
     if 'mlp.fc1.weight' in block and block['mlp.fc1.weight'].shape[0] == 2 * hidden:
         for name in ('weight', 'bias'):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from timm.models import get_pretrained_cfg, split_model_name_tag
 from timm.models.eva import EvaBlock
 from timm.models.vision_transformer import Block
@@ -14,7 +15,7 @@ from ...errors import CheckpointError, InputError, one_line, shown
 from ...vittm.vit_block import ACTIVATIONS
 from ..report import LoadReport
 from .images import Images
-from .source import ViTWeights, read_source, source_of
+from .source import ViTWeights, check_size, read_source, source_of
 
 ENDINGS = ('.pth', '.pt', '.bin', '.safetensors', '.ckpt', '.npz', '.tar')
 
@@ -26,10 +27,13 @@ def is_file(checkpoint: str) -> bool:
 
 
 def check_source(checkpoint: Any) -> None:
-    """Checks that a file to start from is there, or that timm has weights of this name; downloads nothing.
+    """Checks that a file to start from is there, or that timm has weights of a plain ViT of this name.
+
+    It downloads nothing.
 
     Raises:
         InputError: It is not; names those of timm that are nearest.
+        CheckpointError: The model of this name is no plain ViT.
     """
     if not isinstance(checkpoint, (str, os.PathLike)) or not str(checkpoint):
         raise InputError(f"a warm start's checkpoint must be a file or a name of timm's, got {checkpoint!r}")
@@ -45,6 +49,8 @@ def check_source(checkpoint: Any) -> None:
     known = timm.list_models(pretrained=True)
     if timm.is_model(arch) and (get_pretrained_cfg(arch) if not tag else checkpoint in known):
         if any(name.split('.')[0] == arch for name in known):
+            with torch.device('meta'):  # which takes no time, and draws nothing
+                _check_plain(checkpoint, timm.create_model(checkpoint, pretrained=False))
             return
         raise InputError(f'{shown(checkpoint)}: timm has this model, but no weights of it; give a file of them')
     near = difflib.get_close_matches(checkpoint, known, 4, 0.5)
@@ -55,27 +61,30 @@ def check_source(checkpoint: Any) -> None:
                      'the path of a file')
 
 
-def read_any_source(checkpoint: str) -> tuple[ViTWeights, LoadReport]:
+def read_any_source(checkpoint: str, size: tuple[int, int] | None = None) -> tuple[ViTWeights, LoadReport]:
     """Reads a ViT's weights from a file, or has timm download those of a name.
+
+    Args:
+        checkpoint: The file, or the name.
+        size: Width and layers that a model of this name must have, before anything is downloaded; None for any.
 
     Raises:
         InputError: See `check_source`; or they cannot be downloaded.
-        CheckpointError: See `source.read_source`; or the model of this name is no plain ViT.
+        CheckpointError: See `source.read_source`; or the model of this name is of another size.
     """
     check_source(checkpoint)
     checkpoint = os.fspath(checkpoint)
     if is_file(checkpoint):
         return read_source(checkpoint)
+    if size is not None:
+        with torch.device('meta'):
+            model = timm.create_model(checkpoint, pretrained=False)
+        check_size(checkpoint, (model.embed_dim, len(model.blocks)), size)
     try:
         model = timm.create_model(checkpoint, pretrained=True)
     except Exception as error:  # of the network, the hub's library, and timm's own
         raise InputError(f"{checkpoint}: timm could not get these weights ({one_line(error)}); download the model's "
                          'file elsewhere, and give its path') from error
-    blocks = getattr(model, 'blocks', None)
-    if not isinstance(blocks, (nn.Sequential, nn.ModuleList)) or not all(type(one) in (Block, EvaBlock)
-                                                                         for one in blocks):
-        raise CheckpointError(f"{checkpoint}: timm's {type(model).__name__} of this name has no plain ViT blocks, "
-                              'which a warm start needs; give the name of a plain ViT')
     report = LoadReport(checkpoint)
     source = source_of(model.state_dict(), report)
     source.title = report.source = f"timm's {type(model).__name__}"
@@ -83,10 +92,19 @@ def read_any_source(checkpoint: str) -> tuple[ViTWeights, LoadReport]:
     return source, report
 
 
+def _check_plain(checkpoint: str, model: nn.Module) -> None:
+    blocks = getattr(model, 'blocks', None)
+    if not isinstance(blocks, (nn.Sequential, nn.ModuleList)) or not all(type(one) in (Block, EvaBlock)
+                                                                         for one in blocks):
+        raise CheckpointError(f"{checkpoint}: timm's {type(model).__name__} of this name has no plain ViT blocks, "
+                              'which a warm start needs; give the name of a plain ViT')
+
+
 def _describe(source: ViTWeights, model: nn.Module) -> None:
     """Notes what the model itself knows beside its weights."""
     block = model.blocks[0]
     source.num_heads = block.attn.num_heads
+    source.grid = getattr(getattr(model, 'patch_embed', None), 'grid_size', None)
     if source.options['mlp'] == 'mlp':
         kind = type(block.mlp.act)
         names = [name for name, activation in ACTIVATIONS.items() if kind is activation]

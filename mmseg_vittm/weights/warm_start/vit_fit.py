@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from ...errors import CheckpointError
 from ...vittm.streams import resample_positions
+from ...vittm.vit_block import ACTIVATIONS
 from ..report import LoadReport
-from .fit import source_grid
-from .source import PREFIX, ViTWeights
+from .fit import NONE
+from .source import PREFIX, ViTWeights, check_size
 
 
 def warm_start_vit(vit: VisionTransformer, source: ViTWeights, report: LoadReport, num_layers: int) -> None:
@@ -24,22 +25,24 @@ def warm_start_vit(vit: VisionTransformer, source: ViTWeights, report: LoadRepor
         CheckpointError: The ViT does not fit: names what. It is untouched then.
     """
     what = f'{report.path} ({source.title})'
-    theirs, ours = (source.width, len(source.blocks)), (vit.embed_dim, num_layers)
-    if theirs != ours:
-        raise CheckpointError(f'{what} has width {theirs[0]} and {theirs[1]} layers, this model width {ours[0]} and '
-                              f'{ours[1]} layers; a warm start needs both equal: give another ViT, or another '
-                              'model_name')
+    check_size(what, (source.width, len(source.blocks)), (vit.embed_dim, num_layers))
     if source.rope:
         raise CheckpointError(f'{what} has rotary positions, which ViTBackbone has not; begin a ViTTM with rope')
     heads = vit.blocks[0].attn.num_heads
     if source.num_heads not in (None, heads):
         raise CheckpointError(f'{what} has {source.num_heads} attention heads, this model {heads}; give another '
                               'model_name')
+    act = getattr(vit.blocks[0].mlp, 'act', None)
+    if source.activation is not None and type(act) is not ACTIVATIONS[source.activation]:
+        raise CheckpointError(f'{what} has the activation {source.activation}, this model {type(act).__name__}; give a '
+                              'model_name with it: those with quickgelu in them have quick_gelu, most others gelu')
     own = vit.state_dict()
+    zeros = {} if 'attn.qkv.bias' in source.blocks[0] else {
+        name: torch.zeros_like(tensor) for name, tensor in own.items() if name.endswith('.attn.qkv.bias')}
     taken = _taken(vit, own, source, report)
     wrong = [f'{name} {tuple(tensor.shape)}, here {tuple(own[name].shape) if name in own else "none"}'
              for name, tensor in taken.items() if name not in own or own[name].shape != tensor.shape]
-    wrong += [f'{name}, which it lacks' for name in own if name not in taken]
+    wrong += [f'{name}, which it lacks' for name in own if name not in taken | zeros]
     if wrong:
         raise CheckpointError(f'{what} does not fit this model, nothing was loaded: {"; ".join(wrong[:6])}'
                               f'{"; ..." * (len(wrong) > 6)}; give the model_name of this ViT')
@@ -47,7 +50,9 @@ def warm_start_vit(vit: VisionTransformer, source: ViTWeights, report: LoadRepor
     for block in source.blocks[len(vit.blocks):]:
         for tensor in block.values():
             report.drop('for outputs that this model does not give', tensor)
-    vit.load_state_dict(taken)
+    for tensor in zeros.values():
+        report.start(NONE, tensor)
+    vit.load_state_dict(taken | zeros)
 
 
 def _taken(vit: VisionTransformer, own: dict[str, Tensor], source: ViTWeights, report: LoadReport
@@ -66,7 +71,7 @@ def _taken(vit: VisionTransformer, own: dict[str, Tensor], source: ViTWeights, r
     taken['patch_embed.proj.weight'] = resample_patch_embed(source.patch, list(size))
     if source.patch_bias is not None:
         taken['patch_embed.proj.bias'] = source.patch_bias
-    prefix, positions = source.prefix_and_grid(source_grid(source, vit.patch_embed.img_size), report.path)
+    prefix, positions = source.prefix_and_grid(source.grid_at(vit.patch_embed.img_size), report.path)
     if positions is not None:
         grid = tuple(vit.patch_embed.grid_size)
         if tuple(positions.shape[1:3]) != grid:

@@ -1,19 +1,22 @@
 """WarmStartHook: calibrated once, before the first iteration, without a trace in the data or the random numbers."""
+import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
 from forked_runs import assert_same_state, recorded, train
-from warm_starts import encoder_for, random_vit
+from mmengine.logging import MMLogger
+from warm_starts import encoder_for, images, random_vit
 
 from mmseg_vittm import ViTTM
 from mmseg_vittm.engine import WarmStartHook
+from mmseg_vittm.engine.hooks import warm_start_hook
 from mmseg_vittm.errors import InputError
+from mmseg_vittm.weights.warm_start.images import HALF, Images
 from mmseg_vittm.weights.warm_start.pending import pending_in
 from mmseg_vittm.weights.whole_model import read_checkpoint
 
 TWO = ('--cfg-options', 'train_cfg.max_iters=2', 'train_cfg.val_interval=9')
-STILL = (*TWO, 'optim_wrapper.optimizer.lr=0', 'param_scheduler.1.eta_min=0')
 
 
 @pytest.fixture(scope='module')
@@ -25,14 +28,17 @@ def vit(folder):
 
 
 def test_a_resumed_run_goes_on_bit_for_bit_and_calibrates_no_more(config, folder, vit):
-    whole, half = folder / 'warm', folder / 'half'
-    said = train(config, whole, '--warm-start', vit, '--cfg-options', 'train_cfg.max_iters=4').output()
+    """Nor does it need the ViT's file again."""
+    whole, half, gone = folder / 'warm', folder / 'half', folder / 'gone.pth'
+    said = train(config, whole, '--warm-start', vit, *TWO).output()
     assert said.count('calibrated, anchored') == 1 and 'before the calibration' in said and 'took 32 tensors' in said
-    train(config, half, '--warm-start', vit, *TWO)
-    said = train(config, half, '--resume', '--cfg-options', 'train_cfg.max_iters=4').output()
-    assert 'calibrat' not in said
-    assert recorded(half) == recorded(whole) and len(recorded(whole)) == 4
-    assert_same_state(half / 'iter_4.pth', whole / 'iter_4.pth')
+    shutil.copy(vit, gone)
+    train(config, half, '--warm-start', str(gone), *TWO[:1], 'train_cfg.max_iters=1', *TWO[2:])
+    gone.unlink()
+    said = train(config, half, '--resume', '--warm-start', str(gone), *TWO).output()
+    assert 'calibrat' not in said and 'warm start, took' not in said
+    assert recorded(half) == recorded(whole) and len(recorded(whole)) == 2
+    assert_same_state(half / 'iter_2.pth', whole / 'iter_2.pth')
 
 
 def test_it_draws_no_random_numbers_and_takes_no_data(config, folder, vit):
@@ -50,14 +56,6 @@ def test_it_draws_no_random_numbers_and_takes_no_data(config, folder, vit):
     assert not torch.equal(one['state_dict'][name], other['state_dict'][name])
 
 
-def test_several_processes_begin_with_the_weights_of_one(config, folder, vit):
-    for processes in (1, 2):
-        train(config, folder / f'on_{processes}', '--warm-start', vit, *STILL, processes=processes)
-    one, two = (read_checkpoint(str(folder / f'on_{processes}' / 'iter_2.pth'))['state_dict'] for processes in (1, 2))
-    name = 'backbone.encoder.blocks.1.read_norm.weight'
-    assert one[name].std() > 0 and all(torch.equal(one[name], two[name]) for name in one if 'backbone' in name)
-
-
 def begun(tmp_path) -> ViTTM:
     torch.save(random_vit('vit').state_dict(), tmp_path / 'vit.pth')
     model = ViTTM(arch=dict(embed_dims=64, num_layers=2, num_heads=4, mlp_ratio=4.0), img_size=64)
@@ -71,10 +69,23 @@ def test_other_weights_are_left_as_they_are(tmp_path, loaded, iteration):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     hook = WarmStartHook()
     if loaded:
-        hook.after_load_checkpoint(None, {})
+        hook.after_load_checkpoint(None, dict(state_dict={'backbone.a': 1}))
     hook.before_train(SimpleNamespace(model=model, iter=iteration))
     assert pending_in(model) == [] and all(torch.equal(tensor, before[name])
                                            for name, tensor in model.state_dict().items())
+
+
+def test_every_process_takes_all_that_the_first_one_calibrated(tmp_path, monkeypatch):
+    model, sent = begun(tmp_path), []
+    monkeypatch.setattr(warm_start_hook, 'broadcast', lambda tensor, src: sent.append((tensor.clone(), src)))
+    monkeypatch.setattr(WarmStartHook, '_batches', lambda self, runner: [images()])
+    monkeypatch.setattr(warm_start_hook, 'normalisation_of', lambda model: (Images(*HALF), True))
+    hook = WarmStartHook()
+    hook.after_load_checkpoint(None, dict(state_dict={'decode_head.a': 1}))  # a part of a model, without a backbone
+    hook.before_train(SimpleNamespace(model=model, iter=0, logger=MMLogger.get_current_instance()))
+    state = model.state_dict().values()
+    assert len(sent) == len(state) and model.encoder.blocks[1].read_norm.weight.std() > 0
+    assert all(src == 0 and torch.equal(tensor, now) for (tensor, src), now in zip(sent, state, strict=True))
 
 
 def test_a_model_without_a_warm_start_is_left_as_it_is():

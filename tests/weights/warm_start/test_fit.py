@@ -1,4 +1,6 @@
 """What an encoder takes of a ViT, and with what it starts where the ViT has nothing for it."""
+from contextlib import nullcontext
+
 import pytest
 import torch
 from timm.layers import resample_patch_embed
@@ -6,6 +8,10 @@ from warm_starts import ARCH, WIDTH, begun, encoder_for, images, random_vit
 
 from mmseg_vittm.errors import CheckpointError
 from mmseg_vittm.vittm.streams import resample_positions
+from mmseg_vittm.weights.report import LoadReport
+from mmseg_vittm.weights.warm_start.fit import warm_start_encoder
+from mmseg_vittm.weights.warm_start.source import source_of
+from mmseg_vittm.weights.warm_start.vit_fit import warm_start_vit
 
 
 def test_blocks_patches_and_positions():
@@ -97,14 +103,33 @@ def test_without_learned_positions_both_streams_start_without():
     encoder = encoder_for('dinov3')
     _, report, _ = begun(encoder, random_vit('dinov3').state_dict())
     assert encoder.memory_stream.pos_embed.weight.eq(0).all()
-    assert report.started['at zero, as it has none'][0] == 2
+    assert report.started['at zero, as it has none'][0] == 2 + 2  # and no bias of queries, keys and values
 
 
 def test_rectangular_positions_of_the_same_image_size():
-    vit = random_vit('vit', img_size=(32, 128))
-    encoder = encoder_for('vit', img_size=(32, 128), process_patch_size=32)
+    vit = random_vit('vit', img_size=(32, 96))
+    encoder = encoder_for('vit', img_size=(32, 96), process_patch_size=32)
     _, report, _ = begun(encoder, vit.state_dict())
-    assert 'positions 2x8 -> 1x4 (process)' in report.resampled
+    assert 'positions 2x6 -> 1x3 (process)' in report.resampled
+
+
+@pytest.mark.parametrize(('side', 'size'), [(64, (32, 128)), (112, (80, 160))])
+def test_square_positions_are_not_taken_for_the_models_own_grid(side, size):
+    """16 patches are not 2x8, nor are 49 and a class token 5x10."""
+    encoder = encoder_for('vit', img_size=size)
+    _, report, _ = begun(encoder, random_vit('vit', img_size=side).state_dict())
+    assert f'positions {side // 16}x{side // 16} -> {size[0] // 16}x{size[1] // 16} (process)' in report.resampled
+
+
+@pytest.mark.parametrize(('name', 'damaged'), [
+    ('norm.bias', r"KeyError 'norm\.bias'"), ('norm.weight', r"KeyError 'norm\.weight'"),
+    ('blocks.1.attn.qkv.bias', 'lacks blocks.1.attn.qkv.bias, which other blocks have'),
+    ('blocks.0.attn.qkv.bias', 'lacks blocks.0.attn.qkv.bias, which other blocks have')])
+def test_a_file_that_lacks_a_tensor_is_refused(name, damaged):
+    state = random_vit('vit').state_dict()
+    del state[name]
+    with pytest.raises(CheckpointError, match=damaged):
+        begun(encoder_for('vit'), state)
 
 
 def test_positions_of_no_grid_are_refused():
@@ -127,12 +152,27 @@ def test_what_cannot_begin_says_why_and_stays_as_it_is(changes, said):
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
 
 
+@pytest.mark.parametrize(('activation', 'fits'), [('quick_gelu', False), ('gelu', True), (None, True)])
+def test_an_activation_that_the_control_has_not(activation, fits):
+    report = LoadReport('vit.pth')
+    source = source_of(random_vit('vit').state_dict(), report)
+    source.activation = activation
+    with nullcontext() if fits else pytest.raises(CheckpointError, match='quick_gelu, this model GELU; give'):
+        warm_start_vit(random_vit('vit', num_classes=0), source, report, 2)
+
+
+def test_the_control_takes_zeros_for_biases_that_no_block_has():
+    state, report = random_vit('vit').state_dict(), LoadReport('vit.pth')
+    state = {name: tensor for name, tensor in state.items() if not name.endswith('qkv.bias')}
+    control = random_vit('vit', num_classes=0)
+    warm_start_vit(control, source_of(state, report), report, 2)
+    assert report.started == {'at zero, as it has none': [2, 2 * 3 * WIDTH]}
+    assert control.blocks[1].attn.qkv.bias.eq(0).all() and report.tensors == len(control.state_dict()) - 2
+
+
 def test_fewer_blocks_than_the_vit():
     """An encoder built for an earlier block takes the first ones, and leaves the last norm."""
     encoder = encoder_for('vit', arch=ARCH | dict(num_layers=1), write_last=False)
-    from mmseg_vittm.weights.report import LoadReport
-    from mmseg_vittm.weights.warm_start.fit import warm_start_encoder
-    from mmseg_vittm.weights.warm_start.source import source_of
     report = LoadReport('vit.pth')
     source = source_of(random_vit('vit').state_dict(), report)
     warm_start_encoder(encoder, source, report, num_layers=2)

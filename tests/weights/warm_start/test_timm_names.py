@@ -4,6 +4,7 @@ import timm
 import torch
 from warm_starts import ARCH, FAMILIES, encoder_for, random_vit
 
+from mmseg_vittm import ViTTM
 from mmseg_vittm.errors import CheckpointError, InputError
 from mmseg_vittm.weights.warm_start.fit import warm_start_encoder
 from mmseg_vittm.weights.warm_start.images import IMAGENET
@@ -19,9 +20,24 @@ def downloads(monkeypatch):
 
     def give(model):
         model.pretrained_cfg = dict(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-        monkeypatch.setattr(timm, 'create_model', lambda name, **others: asked.append((name, others)) or model)
+
+        def create(name, pretrained):
+            asked.extend([name] * pretrained)
+            return model
+        monkeypatch.setattr(timm, 'create_model', create)
         return asked
     return give
+
+
+@pytest.fixture
+def no_download(monkeypatch):
+    """Has timm build models without weights alone."""
+    create = timm.create_model
+
+    def without_weights(name, pretrained):
+        assert not pretrained
+        return create(name, pretrained=False)
+    monkeypatch.setattr(timm, 'create_model', without_weights)
 
 
 @pytest.mark.parametrize(('name', 'said'), [
@@ -42,9 +58,21 @@ def test_a_folder_is_no_file(tmp_path):
 
 
 @pytest.mark.parametrize('name', [NAME, 'vit_small_patch16_224', 'vit_small_patch16_dinov3.lvd1689m'])
-def test_a_good_name_downloads_nothing(name, monkeypatch):
-    monkeypatch.setattr(timm, 'create_model', None)
+def test_a_good_name_downloads_nothing(name, no_download):
+    before = torch.get_rng_state()
     check_source(name)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize('name', ['resnet50.a1_in1k', 'swin_tiny_patch4_window7_224.ms_in1k'])
+def test_other_models_are_refused_before_a_download(name, no_download):
+    with pytest.raises(CheckpointError, match=f'{name}: .* has no plain ViT blocks'):
+        check_source(name)
+
+
+def test_another_width_or_depth_is_refused_before_a_download(no_download):
+    with pytest.raises(CheckpointError, match='has width 384 and 12 layers, this model width 64 and 2 layers'):
+        ViTTM(arch=ARCH, img_size=64).warm_start(NAME)
 
 
 def test_a_file_named_like_a_model_is_the_file(tmp_path, monkeypatch):
@@ -57,12 +85,18 @@ def test_a_file_named_like_a_model_is_the_file(tmp_path, monkeypatch):
 def test_a_download(downloads):
     asked = downloads(random_vit('deit3'))
     source, report = read_any_source(NAME)
-    assert asked == [(NAME, dict(pretrained=True))]
+    assert asked == [NAME]
     assert (source.num_heads, source.activation, source.rope) == (4, 'gelu', False)
     torch.testing.assert_close(torch.tensor(source.images), torch.tensor(IMAGENET))
     encoder = encoder_for('deit3')
     warm_start_encoder(encoder, source, report, 2)
     assert report.path == NAME and report.source == "timm's VisionTransformer"
+
+
+def test_the_grid_of_its_positions_is_known(downloads):
+    downloads(random_vit('vit', img_size=(32, 128)))
+    source, report = read_any_source(NAME)
+    assert source.prefix_and_grid(None, report.path)[1].shape == (1, 2, 8, 64)
 
 
 def test_other_heads_are_an_error(downloads):
@@ -95,8 +129,12 @@ def test_presets_are_those_of_timms_own_models(name, preset):
 
 
 def test_no_network(monkeypatch):
-    def fails(*_, **__):
-        raise OSError('no route to host')
+    create = timm.create_model
+
+    def fails(name, pretrained):
+        if pretrained:
+            raise OSError('no route to host')
+        return create(name, pretrained=False)
     monkeypatch.setattr(timm, 'create_model', fails)
     with pytest.raises(InputError, match=r'could not get these weights \(OSError: no route to host\); download'):
         read_any_source(NAME)
