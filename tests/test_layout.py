@@ -13,7 +13,8 @@ FLOORS = (
     {'inference', 'inference.windows', 'backbones', 'classification', 'datasets', 'datasets.toy'},
     {'measure', 'measure.benchmark', 'measure.complexity', 'measure.laboratory', 'measure.plots', 'engine',
      'engine.distillation', 'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
-    {'commands', 'commands.autolabeling', 'commands.configs', 'commands.laboratory', 'commands.segmenting'},
+    {'commands', 'commands.autolabeling', 'commands.configs', 'commands.laboratory', 'commands.segmenting',
+     'commands.trial'},
     {''},  # the package itself, which exports from all
 )
 # Rooms that import PyTorch and these alone, besides the standard library, their own folder and our errors.
@@ -60,6 +61,24 @@ def test_what_stands_apart(room):
         for name, line in imports_of(path, PACKAGE):
             inside = name.startswith((f'mmseg_vittm.{room}', 'mmseg_vittm.errors.'))
             assert inside or name.split('.')[0] in allowed, f'{path.name}, line {line}: imports {name}'
+
+
+def test_folders_form_no_circle():
+    """At any depth; a module that lies loose among folders stands for itself."""
+    folders: dict[str, set[str]] = {}
+    for module, others in MODULES.items():
+        here = lodging(module)
+        folders.setdefault(here, set()).update({lodging(other) for other in others} - {here, ''})
+    found = circle({room: others for room, others in folders.items() if room})
+    assert found is None, 'folders that import each other: ' + ' -> '.join(found)
+
+
+def lodging(module: str) -> str:
+    """A module's folder, if that holds no folders of its own, and else the module."""
+    folder = module.rpartition('.')[0]
+    leaf = not any((one / '__init__.py').is_file() for one in (PACKAGE / folder.replace('.', '/')).iterdir()
+                   if one.is_dir())
+    return folder if leaf and folder else module
 
 
 def test_modules_are_found():

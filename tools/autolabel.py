@@ -8,9 +8,9 @@ from mmseg_vittm.commands.autolabeling.kind import kind_of_set
 from mmseg_vittm.commands.autolabeling.labeling import LabelOptions, label_images, list_images, settings_of_labels
 from mmseg_vittm.commands.autolabeling.pseudo_set import PseudoSet
 from mmseg_vittm.commands.configs.reading import load_config
-from mmseg_vittm.commands.configs.trial import try_to_build
 from mmseg_vittm.commands.interrupts import clean_end
 from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, check_device, run
+from mmseg_vittm.commands.trial.whole import try_to_build
 from mmseg_vittm.engine.distillation.teacher import sha256_of
 from mmseg_vittm.inference.fast import optimize_if_possible
 from mmseg_vittm.inference.prediction import classes_of

@@ -5,10 +5,10 @@ import torch
 
 import mmseg_vittm
 from mmseg_vittm.commands.configs.reading import load_config
-from mmseg_vittm.commands.configs.trial import try_to_build
 from mmseg_vittm.commands.interrupts import clean_end
 from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, check_device, run
 from mmseg_vittm.commands.segmenting.segment_files import plan_files, segment_planned
+from mmseg_vittm.commands.trial.whole import try_to_build
 from mmseg_vittm.inference.fast import optimize_if_possible
 from mmseg_vittm.weights.whole_model import load_model
 

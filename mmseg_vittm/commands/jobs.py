@@ -14,7 +14,7 @@ from ..weights.warm_start.source import read_source
 from ..weights.warm_start.timm_names import check_source, is_file
 from .checked_outputs import check_test_outputs
 from .configs.reading import check_data
-from .configs.trial import try_to_build
+from .trial.whole import try_to_build
 
 
 def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str | None = None, amp: bool = False,

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from ..engine.distillation.options import SECTION, DistillationOptions
 from ..errors import InputError
 from .configs.reading import load_config
-from .configs.trial import try_to_build
+from .trial.whole import try_to_build
 
 
 def set_teacher(cfg: Config, teacher: list[str] | None = None, dtype: str | None = None) -> None:

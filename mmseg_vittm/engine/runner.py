@@ -124,9 +124,7 @@ class StrictRunner(Runner):
         with (stop_signals() as signals, hold([self.work_dir, *save_folders(self)]), self._folder.kept_if_begun(),
               named_deaths(f'; what was saved before is whole: go on with {self.how_to_go_on}')):
             self.register_hook(StopHook(signals))
-            if awaits_teacher(self, self.model):
-                find_teacher(self)
-                self.model = self.wrap_model(self.cfg.get('model_wrapper_cfg'), self.model)
+            if find_teacher(self):
                 self._settings = settings_of(self.cfg, get_world_size())
             if not any(isinstance(hook, WarmStartHook) for hook in self.hooks):
                 self.register_hook(WarmStartHook())

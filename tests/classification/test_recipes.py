@@ -6,7 +6,7 @@ from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from tiny_models import ROOT
 
 from mmseg_vittm.commands.configs.checks import check_config
-from mmseg_vittm.commands.configs.traceless import build_on_meta
+from mmseg_vittm.commands.trial.traceless import build_on_meta
 
 FOLDER = ROOT / 'configs' / 'imagenet'
 NAMES = sorted(path.stem for path in FOLDER.glob('*.py'))

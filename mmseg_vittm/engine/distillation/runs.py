@@ -3,7 +3,7 @@ from mmengine.device import get_device
 from mmengine.runner import Runner
 from torch import nn
 
-from ..hooks.distillation_hook import DistillationHook
+from .hook import DistillationHook
 from .options import SECTION, DistillationOptions
 from .student import NAME, Distilled, give_teacher
 
@@ -13,13 +13,18 @@ def awaits_teacher(runner: Runner, model: nn.Module) -> bool:
     return bool(runner.cfg.get(SECTION)) and not isinstance(model, Distilled)
 
 
-def find_teacher(runner: Runner) -> None:
-    """Gives a run's model, which is not wrapped yet, its teacher, and notes in its config which one that is.
+def find_teacher(runner: Runner) -> bool:
+    """Gives a run's model its teacher where it awaits one, notes in its config which one that is, and wraps the model.
+
+    Returns:
+        Whether it awaited one.
 
     Raises:
         CheckpointError: See `Teacher`.
         InputError: See `give_teacher`, or the section is wrong.
     """
+    if not awaits_teacher(runner, runner.model):
+        return False
     options = DistillationOptions.of(runner.cfg[SECTION])
     teacher = give_teacher(runner.model, options, get_device())
     runner.cfg[SECTION].teacher.sha256 = teacher.sha256
@@ -27,3 +32,5 @@ def find_teacher(runner: Runner) -> None:
     count = sum(weight.numel() for weight in teacher.model.parameters())
     runner.logger.info(f'Teacher: {options.teacher.config} with {options.teacher.checkpoint}, {count / 1e6:.2f} M '
                        f'parameters, {options.teacher.dtype}')
+    runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), runner.model)
+    return True

@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ...errors import InputError
-from ..state.random_state import capture, restore
+from ..random_state import capture, restore
 from .losses import as_classes, feature_loss, logit_loss
 from .options import DistillationOptions
 from .recording import recorded

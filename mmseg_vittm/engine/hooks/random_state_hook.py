@@ -4,7 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from ..state.random_state import capture, restore
+from ..random_state import capture, restore
 from ..state.training_state import STATES
 
 

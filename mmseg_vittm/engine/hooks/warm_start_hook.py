@@ -10,7 +10,7 @@ from ...errors import InputError
 from ...weights.warm_start.images import Images
 from ...weights.warm_start.pending import finish, give_up, pending_in
 from ...weights.whole_model import unwrapped
-from ..state.random_state import seeded
+from ..random_state import seeded
 
 
 @HOOKS.register_module()

@@ -15,7 +15,7 @@ from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.dist import get_dist_info
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
-from .random_state import seeded
+from ..random_state import seeded
 
 
 def endless_order(sampler: InfiniteSampler | DefaultSampler, seed: int, start: int) -> Iterator[int]:

@@ -2,7 +2,7 @@
 from typing import Any
 
 from ...errors import shown
-from .random_state import why_not_restorable
+from ..random_state import why_not_restorable
 
 STATES, POSITION = 'random_states', 'data_position'  # in a checkpoint
 LARGEST = 2**63 - 1

@@ -9,10 +9,10 @@ from mmengine.runner.checkpoint import get_state_dict
 from mmseg.models import SegformerHead
 from teachers import CLASSES, HEAD, KINDS, NORM, batch, student, taught, write_teacher
 
+from mmseg_vittm.engine.distillation.hook import check_same_classes
 from mmseg_vittm.engine.distillation.options import DistillationOptions, TeacherOptions
 from mmseg_vittm.engine.distillation.student import give_teacher
 from mmseg_vittm.engine.distillation.teacher import Teacher, without_normalisation
-from mmseg_vittm.engine.hooks.distillation_hook import check_same_classes
 from mmseg_vittm.errors import CheckpointError, InputError
 from mmseg_vittm.weights.whole_model import load_model, load_model_weights
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from forked_runs import start, train, write_random_config
 
-from mmseg_vittm.engine.state.random_state import capture, why_not_restorable
+from mmseg_vittm.engine.random_state import capture, why_not_restorable
 from mmseg_vittm.engine.state.training_state import fault_of_training_state
 from mmseg_vittm.weights.whole_model import read_checkpoint
 

@@ -13,7 +13,7 @@ from tool_inside import error_inside
 from tool_runs import write_config
 
 from mmseg_vittm.commands.configs.reading import load_config
-from mmseg_vittm.commands.configs.trial import try_to_build
+from mmseg_vittm.commands.trial.whole import try_to_build
 from mmseg_vittm.errors import InputError
 
 # Settings that cannot be, and what the error says.

@@ -28,11 +28,12 @@ from tool_inside import error_inside
 from tool_runs import write_config
 
 from mmseg_vittm.backbones import ViTTM
-from mmseg_vittm.commands.configs import trial, values
+from mmseg_vittm.commands.configs import values
 from mmseg_vittm.commands.configs.classes import accepts, takes_kinds
 from mmseg_vittm.commands.configs.reading import load_config
-from mmseg_vittm.commands.configs.trial import try_to_build
 from mmseg_vittm.commands.launch import is_first_of_node
+from mmseg_vittm.commands.trial import model as model_trial
+from mmseg_vittm.commands.trial.whole import try_to_build
 from mmseg_vittm.errors import InputError
 
 
@@ -132,7 +133,8 @@ def test_a_metric_that_removes_its_folder_is_not_built(path, tmp_path):
 def test_nothing_is_downloaded_or_printed(path, monkeypatch, capsys):
     monkeypatch.setattr('timm.models._builder.load_pretrained', lambda *a, **k: pytest.fail('downloads'))
     built = []
-    monkeypatch.setattr(trial, 'build_on_meta', lambda build: (print('layers'), built.append(build()), built[-1])[-1])
+    monkeypatch.setattr(model_trial, 'build_on_meta',
+                        lambda build: (print('layers'), built.append(build()), built[-1])[-1])
     backbone = dict(type='TIMMBackbone', model_name='resnet18', features_only=True, pretrained=True,
                     in_channels=3, _delete_=True)
     try_to_build(load_config(path, {'model.backbone': backbone}, job='train'), 'train')
@@ -200,7 +202,7 @@ def test_remedies_fit(path, monkeypatch):
     for error, remedy in ((ImportError('no ops'), 'install what it names'),
                           (RuntimeError('Please install mmcv'), 'install what it names'),
                           (ValueError('no'), 'correct its settings')):
-        monkeypatch.setattr(trial, 'build_on_meta', lambda build, error=error: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(model_trial, 'build_on_meta', lambda build, error=error: (_ for _ in ()).throw(error))
         with pytest.raises(InputError, match=remedy):
             try_to_build(load_config(path), 'train')
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...errors import one_line
+from ..errors import one_line
 
 WORDS = 624  # of 32 bits, the state of a Mersenne Twister
 LARGEST_STATE = 100_000  # bytes; torch's are 5,056 on the CPU

@@ -9,7 +9,7 @@ from ...weights.report import LoadReport
 from ...weights.state_dicts import check_weights
 from ...weights.strict import load_weights
 from ...weights.whole_model import unwrapped
-from ..distillation.teacher import Teacher
+from .teacher import Teacher
 
 PROJECTOR = 'distillation_projector'  # in a checkpoint
 MOST = 12  # classes that are named
