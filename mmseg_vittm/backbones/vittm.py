@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ..stack import MODELS
 from ..vittm import ViTTMEncoder, resolve_arch
-from ..vittm.encoder import check_choice
+from ..vittm.archs import check_choice
 from ..vittm.streams import concat_maps, tokens_to_map
 from ..weights.families import AUTHORS, OUR_VITTM, TIMM_VITTM, VITTM_CLASSIFIER, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
@@ -35,8 +35,9 @@ class ViTTM(PretrainedBackbone):
         process_init: `'patch' | 'downsample' | 'latent'`.
         num_process_tokens: Process tokens at `img_size`, for downsample and latent; None: as many as
             `process_patch_size` gives. Latent tokens are laid out on the grid nearest to the image's shape.
-        read_write_head: `'linear' | 'cross' | 'latent' | 'token_summary'`; the last fixes the input size.
-        latent_dims: Width of queries and keys of the linear and latent heads; None is a quarter of the width.
+        read_write_head: `'linear' | 'cross' | 'latent' | 'token_summary'`, of which the last fixes the input size, or
+            `'cell'`, not the paper's, where process patches hold several memory patches: see `vittm.cells`.
+        latent_dims: Width of queries and keys of the linear, latent and cell heads; None is a quarter of the width.
         fusion: `'add' | 'erase' | 'add_erase'`; the last fixes the input size.
         memory_mlp_ratio: Hidden size over width of an MLP on the memory stream; None for no MLP.
         out_indices: Blocks after which maps are taken, ascending; negative ones count from the end.

@@ -3,10 +3,11 @@
 Importing this registers the classifiers with timm: `timm.list_models('vittm*')`.
 """
 from . import timm_models
+from .archs import ARCHS, resolve_arch
 from .block import ViTTMBlock
 from .both import Both
 from .classifier import ViTTMClassifier
-from .encoder import ARCHS, ViTTMEncoder, resolve_arch
+from .encoder import ViTTMEncoder
 from .fusion import FUSIONS
 from .heads import HEADS
 

@@ -6,9 +6,10 @@ import torch
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
+from .archs import check_choice
 from .block import StreamNorm
 from .both import Both
-from .encoder import ViTTMEncoder, check_choice, init_linear
+from .encoder import ViTTMEncoder, init_linear
 from .fitting import fit_weights, keep_own_heads
 from .resizing import keep_blocks, resize_encoder
 from .streams import concat_maps, tokens_to_map

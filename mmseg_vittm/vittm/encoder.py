@@ -8,42 +8,14 @@ from timm.layers import trunc_normal_
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .archs import check_choice, resolve_arch
 from .block import ViTTMBlock
+from .cells import CELL, READ_HEADS, by_cell, by_row, check_cells
 from .fusion import FUSIONS
-from .heads import HEADS
 from .streams import DownsampleStream, Grid, LatentStream, PatchStream, nearest_grid, to_pair
 from .vit_block import ViTOptions, rotary_embedding
 
-ARCHS = {
-    'tiny': dict(embed_dims=192, num_layers=12, num_heads=3, mlp_ratio=4.0),
-    'small': dict(embed_dims=384, num_layers=12, num_heads=6, mlp_ratio=4.0),
-    'base': dict(embed_dims=768, num_layers=12, num_heads=12, mlp_ratio=4.0),
-    'large': dict(embed_dims=1024, num_layers=24, num_heads=16, mlp_ratio=4.0),
-}
 PROCESS_INITS = ('patch', 'downsample', 'latent')
-
-
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raises a ValueError that names the argument, its choices and its value, unless the value is a choice."""
-    if value not in choices:
-        raise ValueError(f'{name} must be one of {sorted(choices)}, got {value!r}')
-
-
-def resolve_arch(arch: str | dict) -> dict:
-    """Returns `embed_dims, num_layers, num_heads, mlp_ratio` of a preset's name or of a dict of just these."""
-    if isinstance(arch, str):
-        check_choice('arch', arch, tuple(ARCHS))
-        return dict(ARCHS[arch])
-    if set(arch) != set(ARCHS['base']):
-        raise ValueError(f'arch must be one of {sorted(ARCHS)} or a dict of {sorted(ARCHS["base"])}, '
-                         f'got the keys {sorted(arch)}')
-    arch = dict(arch)
-    if arch['num_heads'] < 1 or arch['embed_dims'] % arch['num_heads']:
-        raise ValueError(f'arch: embed_dims must be a multiple of num_heads, got {arch["embed_dims"]} and '
-                         f'{arch["num_heads"]}')
-    if arch['num_layers'] < 1:
-        raise ValueError(f'arch: num_layers must be at least 1, got {arch["num_layers"]}')
-    return arch
 
 
 class ViTTMEncoder(nn.Module):
@@ -61,8 +33,9 @@ class ViTTMEncoder(nn.Module):
             average-pooled memory tokens; `'latent'`, learned tokens.
         num_process_tokens: Process tokens at `img_size`, for downsample and latent. None: as many as
             `process_patch_size` gives.
-        read_write_head: `'linear' | 'cross' | 'latent' | 'token_summary'`.
-        latent_dims: Width c of queries and keys in linear and latent heads; None is `embed_dims // 4`.
+        read_write_head: `'linear' | 'cross' | 'latent' | 'token_summary'`, the paper's, or `'cell'`, see `cells`: for
+            patches of the process that are several of the memory's.
+        latent_dims: Width c of queries and keys in linear, latent and cell heads; None is `embed_dims // 4`.
         fusion: `'add' | 'erase' | 'add_erase'`.
         memory_mlp_ratio: Hidden size over width of an MLP on the memory stream; None for no MLP.
         drop_path_rate: Stochastic depth: rises linearly from 0 in the first block to this in the last.
@@ -103,12 +76,12 @@ class ViTTMEncoder(nn.Module):
         arch = resolve_arch(arch)
         self.options = ViTOptions(layer_scale, qk_norm, activation, mlp, rope)
         check_choice('process_init', process_init, PROCESS_INITS)
-        check_choice('read_write_head', read_write_head, tuple(HEADS))
+        check_choice('read_write_head', read_write_head, tuple(READ_HEADS))
         check_choice('fusion', fusion, tuple(FUSIONS))
         self.embed_dims, self.num_layers, num_heads = arch['embed_dims'], arch['num_layers'], arch['num_heads']
         self.rope = None if rope is None else rotary_embedding(rope, self.embed_dims // num_heads)
         latent_dims = self.embed_dims // 4 if latent_dims is None else latent_dims
-        if read_write_head in ('linear', 'latent') and (latent_dims < 1 or latent_dims % num_heads):
+        if read_write_head in ('linear', 'latent', CELL) and (latent_dims < 1 or latent_dims % num_heads):
             raise ValueError(f'latent_dims must be a positive multiple of num_heads = {num_heads}, got {latent_dims}')
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
@@ -119,10 +92,13 @@ class ViTTMEncoder(nn.Module):
         self.process_patch_size = to_pair(process_patch_size, 'process_patch_size')
         self.memory_patch_size = to_pair(memory_patch_size, 'memory_patch_size')
         self.process_init = process_init
+        self.in_cells = read_write_head == CELL
+        if self.in_cells:
+            check_cells(process_init, self.process_patch_size, self.memory_patch_size, fusion)
         self.with_cp = with_cp
         self._base_memory_grid, self._base_process_grid = self._init_grids(num_process_tokens)
         num_tokens = math.prod(self._base_process_grid), math.prod(self._base_memory_grid)
-        fixed = [f'read_write_head={read_write_head!r}'] * HEADS[read_write_head].fixes_targets
+        fixed = [f'read_write_head={read_write_head!r}'] * READ_HEADS[read_write_head].fixes_targets
         fixed += [f'fusion={fusion!r}'] * FUSIONS[fusion].fixes_targets
         self._fixes_tokens = ' and '.join(fixed)
 
@@ -209,7 +185,8 @@ class ViTTMEncoder(nn.Module):
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the initial tokens, process (B, Np, C) and memory (B, Nm, C), of images (B, in_channels, H, W).
 
-        A side that is no multiple of the patch sizes is padded with zeros at the right and bottom.
+        A side that is no multiple of the patch sizes is padded with zeros at the right and bottom. With
+        `read_write_head='cell'` memory tokens lie in the order of cells (`cells.by_cell`), as the blocks take them.
         """
         height, width = images.shape[2:]
         process_grid, memory_grid = self.grids(height, width)
@@ -217,6 +194,8 @@ class ViTTMEncoder(nn.Module):
         if (padded_height, padded_width) != (height, width):
             images = F.pad(images, (0, padded_width - width, 0, padded_height - height))
         memory = self.memory_stream(images)
+        if self.in_cells:
+            memory = by_cell(memory, memory_grid, process_grid)
         if self.process_init == 'patch':
             return self.process_stream(images), memory
         if self.process_init == 'downsample':
@@ -239,7 +218,8 @@ class ViTTMEncoder(nn.Module):
             after the last block of an encoder built with `write_last=False`.
         """
         process, memory = self.embed(images)
-        rope = self.rotary(self.grids(*images.shape[2:])[0])
+        process_grid, memory_grid = self.grids(*images.shape[2:])
+        rope = self.rotary(process_grid)
         streams = []
         for i, block in enumerate(self.blocks[:max(indices) + 1]):
             if self.with_cp and self.training and torch.is_grad_enabled():
@@ -248,7 +228,8 @@ class ViTTMEncoder(nn.Module):
             else:
                 process, memory = block(process, memory, self.read_fusion, self.write_fusion, rope)
             if i in indices:
-                streams.append((process, memory))
+                in_cells = self.in_cells and memory is not None
+                streams.append((process, by_row(memory, memory_grid, process_grid) if in_cells else memory))
         return streams
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:

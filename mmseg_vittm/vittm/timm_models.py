@@ -5,8 +5,9 @@ from typing import Any
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model, resolve_pretrained_cfg
 from torch import Tensor, nn
 
+from .archs import resolve_arch
 from .classifier import ViTTMClassifier
-from .encoder import ViTTMEncoder, resolve_arch
+from .encoder import ViTTMEncoder
 from .fitting import fit_weights
 
 NO_WEIGHTS = ("no weights are published under the name {name}: give pretrained=False, and a file of weights, the "

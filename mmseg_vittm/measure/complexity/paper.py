@@ -9,8 +9,8 @@ import timm
 from torch import nn
 
 from ...vittm import ViTTMEncoder
+from ...vittm.archs import ARCHS
 from ...vittm.classifier import ViTTMClassifier
-from ...vittm.encoder import ARCHS
 
 IMAGE_SIZE = 224
 # Side of the patches that give so many tokens at 224 pixels.

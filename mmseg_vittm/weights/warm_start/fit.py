@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...errors import CheckpointError
 from ...vittm import ViTTMEncoder
+from ...vittm.cells import CellReadHead, CellWriteHead
 from ...vittm.fusion import Add, AddErase, Erase
 from ...vittm.heads import LinearAttentionHead, TokenSummaryHead
 from ...vittm.streams import resample_positions
@@ -212,6 +213,6 @@ def _named(layer: str) -> dict[str, float]:
 
 def last_layer(head: nn.Module) -> str:
     """Returns the layer of a head whose weights at zero make its update zero, or, of a token summary, a plain mean."""
-    if isinstance(head, LinearAttentionHead):
+    if isinstance(head, (LinearAttentionHead, CellReadHead, CellWriteHead)):
         return 'v'
     return 'mlp.fc2' if isinstance(head, TokenSummaryHead) else 'proj'

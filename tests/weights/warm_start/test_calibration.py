@@ -22,7 +22,8 @@ def calibrated(family: str = 'siglip', outputs: tuple = (1, ), anchor: float = P
 
 
 @pytest.mark.parametrize('changes', [dict(), dict(read_write_head='cross'), dict(read_write_head='latent'),
-                                     dict(process_init='downsample'), dict(memory_mlp_ratio=1.0)])
+                                     dict(read_write_head='cell'), dict(process_init='downsample'),
+                                     dict(memory_mlp_ratio=1.0)])
 def test_without_prefix_tokens_the_stream_is_the_vits(changes):
     """Where the ViT has no class token, nothing but the norms stands between the two."""
     _, before, after, done = calibrated(**changes)

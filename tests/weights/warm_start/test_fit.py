@@ -1,4 +1,5 @@
 """What an encoder takes of a ViT, and with what it starts where the ViT has nothing for it."""
+import itertools
 from contextlib import nullcontext
 
 import pytest
@@ -55,10 +56,11 @@ def test_norms_of_the_vit_are_those_that_do_the_same():
     assert encoder.blocks[0].write_norm.weight.eq(1).all() and encoder.blocks[1].read_norm.bias.eq(0).all()
 
 
-@pytest.mark.parametrize('head', ['linear', 'cross', 'latent'])
-@pytest.mark.parametrize('fusion', ['add', 'add_erase'])
+@pytest.mark.parametrize('head,fusion', [*itertools.product(('linear', 'cross', 'latent'), ('add', 'add_erase')),
+                                         ('cell', 'add')])
 def test_reading_and_writing_add_nothing(head, fusion):
-    encoder = encoder_for('vit', read_write_head=head, fusion=fusion, memory_mlp_ratio=1.0)
+    encoder = encoder_for('vit', process_patch_size=32 if head == 'cell' else 16, read_write_head=head, fusion=fusion,
+                          memory_mlp_ratio=1.0)
     begun(encoder, random_vit('vit').state_dict())
     process, memory = (torch.randn(2, 16, WIDTH, generator=torch.Generator().manual_seed(n)) for n in (1, 2))
     with torch.no_grad():

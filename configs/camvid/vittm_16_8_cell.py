@@ -1,0 +1,3 @@
+# ViTTM(16/8) whose process tokens read and write the memory tokens of their own patch, see mmseg_vittm/vittm/cells.py.
+_base_ = './vittm_16_8.py'
+model = dict(backbone=dict(read_write_head='cell'))
