@@ -16,6 +16,7 @@ from ...weights.whole_model import read_checkpoint
 from ..configs.checks import check_config
 from ..configs.reading import load_config, set_data_root
 from ..configs.settings import change_settings
+from ..jobs import set_warm_start
 from .on_data import on_data
 from .plan import Plan, Run
 from .same_settings import differing
@@ -152,7 +153,7 @@ class Laboratory:
         if self.plan.amp:
             use_amp(cfg)
         if row.warm_start:
-            cfg.model.backbone.init_cfg = dict(type='WarmStart', checkpoint=self.source(row.warm_start, run))
+            set_warm_start(cfg, self.source(row.warm_start, run))
         if row.teacher:
             cfg.merge_from_dict({'distillation.teacher': dict(zip(('config', 'checkpoint'), self.teacher(run),
                                                                   strict=True))})

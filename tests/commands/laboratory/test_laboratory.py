@@ -6,10 +6,13 @@ import torch
 from laboratories import PLAN, write_laboratory
 from mmengine.config import Config
 
+from mmseg_vittm.commands.configs.reading import load_config
+from mmseg_vittm.commands.jobs import set_warm_start
 from mmseg_vittm.commands.laboratory.laboratory import Laboratory
 from mmseg_vittm.commands.laboratory.plan import Run
 from mmseg_vittm.commands.laboratory.plan_file import read_plan
 from mmseg_vittm.commands.laboratory.same_settings import differing
+from mmseg_vittm.engine.state.saved_settings import settings_of
 from mmseg_vittm.errors import InputError
 
 RUN = Run('toy', 'vit_16', 0)
@@ -104,6 +107,17 @@ def test_words_for_training_and_the_config_they_name(tmp_path):
     before = (work / 'warm.py').stat().st_mtime_ns
     lab.write_config(run)
     assert (work / 'warm.py').stat().st_mtime_ns == before
+
+
+def test_how_a_warm_start_begins_is_kept_as_training_keeps_it(tmp_path):
+    how = {'model.backbone.init_cfg': dict(type='WarmStart', checkpoint='x', calibration='none')}
+    rows = [*PLAN['rows'], dict(name='warm', config='vittm.py', warm_start='vit_16', cfg_options=how)]
+    lab, run = laboratory(tmp_path, rows=rows), Run('toy', 'warm', 0)
+    save(lab, Run('toy', 'vit_16', 0))
+    cfg = load_config(str(lab.write_config(run)))
+    set_warm_start(cfg, lab.words(run)[-1])
+    assert lab.settings(run)['model'] == settings_of(cfg)['model']
+    assert cfg.model.backbone.init_cfg.calibration == 'none'
 
 
 def test_training_by_epochs_is_refused(tmp_path):

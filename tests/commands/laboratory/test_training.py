@@ -68,6 +68,16 @@ def test_runs_come_in_order_after_what_they_need(lab):
     assert to_train(laboratory, laboratory.plan.runs()) == []
 
 
+def test_the_config_of_a_teacher_that_was_trained_otherwise_is_there(lab):
+    laboratory = lab('a', 'b', b=dict(teacher='a'))
+    done = laboratory.checkpoint(Run('toy', 'a', 0))
+    done.parent.mkdir(parents=True)
+    done.write_text('')
+    train(laboratory)
+    flag, config, checkpoint = started(laboratory, 'b')[0]['words'][-3:]
+    assert (flag, checkpoint) == ('--teacher', str(done)) and Path(config).is_file()
+
+
 def test_two_at_a_time_have_a_thread_each(lab, monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '7')
     rows = ('meets_one', 'meets_two', 'third')
