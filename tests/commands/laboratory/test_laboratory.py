@@ -1,5 +1,6 @@
 """A plan with its work dir: settings of runs, what is done, and what other settings get."""
 import json
+import shutil
 
 import pytest
 import torch
@@ -136,9 +137,21 @@ def test_a_source_that_changed_since_is_told(tmp_path):
     assert lab.is_done(run)
     checkpoint = torch.load(lab.checkpoint(source))
     torch.save(checkpoint | dict(state_dict={'weight': torch.ones(2)}), lab.checkpoint(source))
-    lab = laboratory(tmp_path, rows=rows)
-    with pytest.raises(InputError, match='vit_16/seed0/iter_4.pth, from which toy/warm/seed0 began, has changed since'):
-        lab.is_done(run)
+    moved = tmp_path / 'moved'
+    shutil.copytree(lab.work_dir, moved)  # where the paths are others
+    for again in (lab, laboratory(tmp_path, rows=rows), Laboratory(lab.plan, moved)):
+        with pytest.raises(InputError, match='vit_16/seed0/iter_4.pth, from which toy/warm/seed0 began, has changed'):
+            again.is_done(run)
+
+
+def test_a_copy_of_a_work_dir_is_as_good_as_the_work_dir(tmp_path):
+    rows = [*PLAN['rows'], dict(name='warm', config='vittm.py', warm_start='vit_16')]
+    lab, run = laboratory(tmp_path, rows=rows), Run('toy', 'warm', 0)
+    save(lab, Run('toy', 'vit_16', 0))
+    lab.note_sources(run)
+    save(lab, run)
+    shutil.copytree(lab.work_dir, tmp_path / 'copy')
+    assert Laboratory(lab.plan, tmp_path / 'copy').is_done(run)
 
 
 def test_a_teacher_is_a_setting_and_its_weights_are_what_the_run_saw(tmp_path):
