@@ -1,10 +1,11 @@
 """The report of a laboratory: results.json, table.md and pictures, all of the same numbers."""
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import printable
+from ...errors import InputError, printable
 from ...measure.laboratory.classes import classes_figure
 from ...measure.laboratory.curves import Curves, curves_figure
 from ...measure.laboratory.pareto import Spot, pareto_figure
@@ -23,7 +24,7 @@ def claim_report(plan: Plan, folder: str | Path, overwrite: bool) -> Path:
     """Checks that a report can be written, before anything long starts; makes nothing.
 
     Raises:
-        InputError: A file of it is there already, and `overwrite` is False.
+        InputError: A file of it is there already, and `overwrite` is False; or two pictures would have one name.
         OutputError: It cannot be written.
     """
     groups = dict.fromkeys(row.group for row in plan.rows.values())
@@ -32,6 +33,9 @@ def claim_report(plan: Plan, folder: str | Path, overwrite: bool) -> Path:
         for group in groups:
             stems.append(_stem('curves', data, group))
             stems += [_stem('pareto', data, group, dtype) for dtype in plan.speed.dtypes]
+    for stem, count in Counter(stems).items():
+        if count > 1:
+            raise InputError(f'{plan.path}: two pictures would be {stem}; give groups and data sets other names')
     return claim_folder(folder, [RESULTS, TABLE, *(f'{stem}.{ending}' for stem in stems for ending in ENDINGS)],
                         overwrite)
 

@@ -4,8 +4,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...engine.state.saved_settings import plain
 from ...measure.conditions import versions
 from ...measure.laboratory.margins import margins
@@ -35,7 +33,7 @@ def gather(laboratory: Laboratory) -> dict[str, Any]:
                 rows += _rows(laboratory, data, row, cost, records[data])
     add_margins(rows)
     return dict(
-        plan=yaml.safe_load(Path(laboratory.plan.path).read_text(encoding='utf-8')), commit=commit(),
+        plan=laboratory.plan.content, commit=commit(),
         date=time.strftime('%Y-%m-%d'), versions=versions(),
         data={data: _data(laboratory, data) for data in laboratory.plan.data}, speed=records, rows=rows)
 

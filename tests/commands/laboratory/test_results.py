@@ -1,7 +1,13 @@
 """Results put together: against which plain ViTs a row is measured."""
-import pytest
+import json
+from pathlib import Path
 
-from mmseg_vittm.commands.laboratory.results import add_margins, condition, family_of, mious
+import pytest
+from laboratories import write_laboratory
+
+from mmseg_vittm.commands.laboratory.laboratory import Laboratory
+from mmseg_vittm.commands.laboratory.plan_file import read_plan
+from mmseg_vittm.commands.laboratory.results import add_margins, condition, family_of, gather, mious
 
 
 def row(name: str, family: str, group: str, fps: float, *scores: float, data: str = 'camvid') -> dict:
@@ -34,6 +40,13 @@ def test_nothing_is_invented_for_what_is_missing():
     add_margins(rows)
     assert [one['margins'] for one in rows] == [{}, {}, {}] and rows[1]['front_missing'] == ['ViT/16']
     assert mious(rows[2]) == {} and mious(rows[1]) == {'0': 46}
+
+
+def test_the_plan_in_the_results_is_that_which_was_carried_out(tmp_path):
+    plan = read_plan(write_laboratory(tmp_path))
+    Path(plan.path).write_text('changed: meanwhile')
+    found = gather(Laboratory(plan, tmp_path / 'work'))
+    assert [row['name'] for row in found['plan']['rows']] == ['vit_16', 'vittm'] and json.dumps(found)
 
 
 def test_conditions_and_families_in_words():
