@@ -105,18 +105,17 @@ def mious(row: dict, split: str = VALIDATION) -> dict[str, float]:
 
 
 def add_margins(rows: list[dict]) -> None:
-    """Adds to each row that is no plain ViT how much better it is than those of its group at its speed.
+    """Adds to each row that is no plain ViT how much better it is than those of its speed.
 
-    A group without plain ViTs is measured against the first group's.
+    They are those of its own group and of the first one: whoever takes the row could take any of them.
     """
     first = rows[0]['group'] if rows else None
     for row in rows:
         row['margins'] = {}
         if row['family'] == PLAIN_VIT:
             continue
-        mates = [other for other in rows if other['data'] == row['data'] and other['family'] == PLAIN_VIT]
-        own = [other for other in mates if other['group'] == row['group']]
-        against = own or [other for other in mates if other['group'] == first]
+        against = [other for other in rows if other['data'] == row['data'] and other['family'] == PLAIN_VIT
+                   and other['group'] in (row['group'], first)]
         for split in (VALIDATION, SHIFT):
             for name, speed in row['speed'].items():
                 others = [(scores, other['speed'][name]['fps']) for other in against
