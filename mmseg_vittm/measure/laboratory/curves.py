@@ -10,6 +10,7 @@ from ...visualization.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY
 
 HEIGHT = 4.2  # inches
 COLOURS = (RED, BLUE, GREEN, ORANGE, PINK, SKY, BLACK)
+MARKERS = ('o', '^', 's', 'D', 'v')  # one for each round of the colours
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ def curves_figure(rows: Sequence[Curves], notes: Sequence[str], title: str | Non
     axes, handles = figure.subplots(), []
     kin = list(dict.fromkeys(row.kin or row.name for row in rows))
     for row in rows:
-        look = dict(color=COLOURS[kin.index(row.kin or row.name) % len(COLOURS)], ls='--' if row.is_base else '-')
+        turn, number = divmod(kin.index(row.kin or row.name), len(COLOURS))
+        look = dict(color=COLOURS[number], ls='--' if row.is_base else '-')
         for points in row.seeds:
             axes.plot(*zip(*points, strict=True), lw=0.6, alpha=0.5, **look)
-        axes.plot(*zip(*mean_curve(row.seeds), strict=True), lw=1.6, marker='o', ms=3, **look)
-        handles.append(Line2D([], [], lw=1.6, label=row.name, **look))
+        look |= dict(lw=1.6, marker=MARKERS[turn % len(MARKERS)], ms=3 + turn)
+        axes.plot(*zip(*mean_curve(row.seeds), strict=True), **look)
+        handles.append(Line2D([], [], label=row.name, **look))
     axes.set(xlabel='iterations', ylabel='validation mIoU (%)', xlim=(0, None))
     axes.grid()
     style.add_legend(figure, [handles], title)
