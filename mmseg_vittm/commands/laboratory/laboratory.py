@@ -11,11 +11,11 @@ from mmengine.config import Config
 from ...engine.amp import use_amp
 from ...engine.state.saved_settings import read_settings, settings_of
 from ...engine.work_dir.resume import checkpoints_in
-from ...errors import CheckpointError, InputError
+from ...errors import CheckpointError, DataError, InputError
 from ...outputs import write_whole
 from ...weights.whole_model import read_checkpoint
 from ..configs.checks import check_config
-from ..configs.reading import load_config, set_data_root
+from ..configs.reading import check_data, load_config, set_data_root
 from ..configs.settings import change_settings
 from ..jobs import set_warm_start
 from .on_data import on_data
@@ -66,6 +66,21 @@ class Laboratory:
                 raise InputError(f'{cfg.filename}: train_cfg has no max_iters; the laboratory trains by iterations')
             self._configs[data, row] = cfg
         return copy.deepcopy(self._configs[data, row])  # building a model changes it
+
+    def check_data(self, run: Run, loaders: tuple[str, ...]) -> None:
+        """Checks that the data of a run are there.
+
+        Args:
+            run: The run.
+            loaders: Names of the dataloaders that will be used.
+
+        Raises:
+            InputError: A folder is missing or empty.
+        """
+        try:
+            check_data(self.config(run.data, run.row), loaders)
+        except DataError as error:
+            raise InputError(str(error).replace('data_root=', f'data_root={run.data}=')) from error
 
     def write_config(self, run: Run) -> Path:
         """Writes the config that a run is trained with, but for its seed, and returns its path."""

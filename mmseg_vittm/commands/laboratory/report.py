@@ -10,6 +10,7 @@ from ...measure.laboratory.classes import classes_figure
 from ...measure.laboratory.curves import Curves, curves_figure
 from ...measure.laboratory.pareto import Spot, pareto_figure
 from ...measure.laboratory.tables import VALIDATION, accuracy_table, missing_of, scores_of, speed_table
+from ...measure.plots.labels import find_adjust_text
 from ...outputs import claim_folder, write_whole
 from ...visualization.style import house_style, render_files
 from .plan import Plan
@@ -24,9 +25,11 @@ def claim_report(plan: Plan, folder: str | Path, overwrite: bool) -> Path:
     """Checks that a report can be written, before anything long starts; makes nothing.
 
     Raises:
-        InputError: A file of it is there already, and `overwrite` is False; or two pictures would have one name.
+        InputError: A file of it is there already, and `overwrite` is False; or two pictures would have one name;
+            or adjustText is not installed.
         OutputError: It cannot be written.
     """
+    find_adjust_text()
     groups = dict.fromkeys(row.group for row in plan.rows.values())
     stems = [_stem('classes', data) for data in plan.data]
     for data in plan.data:

@@ -11,7 +11,7 @@ from .curves import curve, seconds_per_iteration
 from .laboratory import Laboratory
 from .on_data import classes_of_data
 from .plan import Row, Run
-from .scoring import SHIFT, VALIDATION, kept_scores, ways
+from .scoring import SHIFT, VALIDATION, kept_scores, loaders, ways
 from .speed import costs, kept_records, model_key
 
 SPEED_KEYS = ('fps', 'fps_iqr', 'latency_ms_median', 'latency_ms_iqr', 'peak_memory_mb')
@@ -36,6 +36,21 @@ def gather(laboratory: Laboratory) -> dict[str, Any]:
         plan=laboratory.plan.content, commit=commit(),
         date=time.strftime('%Y-%m-%d'), versions=versions(),
         data={data: _data(laboratory, data) for data in laboratory.plan.data}, speed=records, rows=rows)
+
+
+def check_rows(laboratory: Laboratory) -> None:
+    """Checks that configs have what their results need, before anything long starts.
+
+    Raises:
+        InputError: One is wrong, has no validation, test pipeline or crop, or its data no names of classes.
+    """
+    for data in laboratory.plan.data:
+        for row in laboratory.plan.rows.values():
+            if data in laboratory.plan.data_of(row):
+                for cfg in ways(laboratory, data, row.name).values():
+                    loaders(cfg)
+                    model_key(cfg)
+                classes_of_data(laboratory.config(data, row.name))
 
 
 def _rows(laboratory: Laboratory, data: str, row: Row, cost: dict[str, dict], records: list[dict]) -> list[dict]:

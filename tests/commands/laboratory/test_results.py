@@ -1,13 +1,17 @@
 """Results put together: against which plain ViTs a row is measured."""
+import io
 import json
 from pathlib import Path
 
 import pytest
-from laboratories import write_laboratory
+from laboratories import PLAN, write_laboratory
+from rich.console import Console
 
+from mmseg_vittm.commands.laboratory.carrying_out import carry_out
 from mmseg_vittm.commands.laboratory.laboratory import Laboratory
 from mmseg_vittm.commands.laboratory.plan_file import read_plan
 from mmseg_vittm.commands.laboratory.results import add_margins, condition, family_of, gather, mious
+from mmseg_vittm.errors import InputError
 
 
 def row(name: str, family: str, group: str, fps: float, *scores: float, data: str = 'camvid') -> dict:
@@ -51,6 +55,25 @@ def test_the_plan_in_the_results_is_that_which_was_carried_out(tmp_path):
     Path(plan.path).write_text('changed: meanwhile')
     found = gather(Laboratory(plan, tmp_path / 'work'))
     assert [row['name'] for row in found['plan']['rows']] == ['vit_16', 'vittm'] and json.dumps(found)
+
+
+NO_CROP = "crop_size = None\nmodel['data_preprocessor'] = dict(size=None, size_divisor=32)\n"
+
+
+@pytest.mark.parametrize(('options', 'said'), [
+    (dict(val_dataloader=None, val_cfg=None, val_evaluator=None), 'has no val_dataloader, whose images are scored'),
+    ({'val_dataloader.dataset': dict(_delete_=True, type='BaseSegDataset', data_root='x', pipeline=[])}, 'classes of'),
+    (dict(test_dataloader=None, test_cfg=None, test_evaluator=None), 'test_dataloader has no dataset with a pipeline'),
+    ({}, 'windows need crop_size')])
+def test_what_results_need_is_looked_for_before_anything_trains(tmp_path, options, said):
+    rows = [PLAN['rows'][1], PLAN['rows'][0] | dict(cfg_options=options, scores=['windows'])]
+    plan = read_plan(write_laboratory(tmp_path, rows=rows))
+    with open(tmp_path / 'vit_16.py', 'a') as file:
+        file.write('' if options else NO_CROP)
+    with pytest.raises(InputError, match=said):
+        carry_out(plan, str(tmp_path / 'out'), str(tmp_path / 'work'), {}, [], ['train'], 1, False, False,
+                  Path('no tool'), Console(file=io.StringIO()))
+    assert not (tmp_path / 'work').exists()
 
 
 def test_conditions_and_families_in_words():
