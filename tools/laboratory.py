@@ -41,7 +41,11 @@ def parse_args() -> argparse.Namespace:
                         help='trainings at a time; with more than one, each has one thread (default: %(default)s)')
     parser.add_argument('--remeasure', action='store_true', help='measure the speed again, although it is there')
     parser.add_argument('--overwrite', action='store_true', help='replace an earlier report')
-    return parser.parse_args()
+    args = parser.parse_args()
+    names = [name for name, _ in args.data_roots]
+    if len(set(names)) < len(names):
+        parser.error(f'argument --data-root: names a data set twice: {", ".join(names)}')
+    return args
 
 
 def main() -> None:

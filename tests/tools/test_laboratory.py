@@ -169,7 +169,9 @@ def laboratory_again(monkeypatch, plan: Path, work: Path, out: Path, *arguments:
 
 def test_options_that_are_wrong(tmp_path, monkeypatch, capsys):
     plan = write_laboratory(tmp_path)
-    for arguments, said in ((('--data-root', 'x'), 'must be NAME=DIR'), (('--stages', 'x'), 'invalid choice'),
+    for arguments, said in ((('--data-root', 'x'), 'must be NAME=DIR'),
+                            (('--data-root', 'a=b', 'a=c'), 'names a data set twice: a, a'),
+                            (('--stages', 'x'), 'invalid choice'),
                             (('--jobs', '0'), 'whole number from 1'), (('--only', 'x*'), 'no run of')):
         assert said in error_inside(monkeypatch, capsys, 'laboratory.py', plan, '--work-dir', tmp_path / 'work',
                                     '-o', tmp_path / 'out', *arguments)

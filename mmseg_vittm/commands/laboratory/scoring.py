@@ -34,7 +34,7 @@ def loaders(cfg: Config) -> dict[str, ConfigDict]:
         InputError: It has no validation.
     """
     if cfg.get('val_dataloader') is None:
-        raise InputError(f'{cfg.filename}: has no val_dataloader, whose images are scored; give it one, and val_cfg and '
+        raise InputError(f'{cfg.filename}: has no val_dataloader, whose images are scored; give it one, val_cfg and '
                          'val_evaluator')
     found = {VALIDATION: cfg.val_dataloader}
     test = cfg.get('test_dataloader')

@@ -66,8 +66,8 @@ def settings_of_runs(laboratory: Laboratory, data: str) -> list[Settings]:
     flags = cpu_flags() if device.type == 'cpu' else FAST_BF16
     dtypes = [dtype for dtype in laboratory.plan.speed.dtypes if dtype != 'bf16' or set(flags) & set(FAST_BF16)]
     if not dtypes:
-        raise InputError(f'{laboratory.plan.path}: speed dtypes has bf16 alone, for which this CPU has no instructions; '
-                         'add fp32')
+        raise InputError(f'{laboratory.plan.path}: speed dtypes has bf16 alone, for which this CPU has no '
+                         'instructions; add fp32')
     return [Settings(device, dtype, image_size=laboratory.plan.data[data].image_size) for dtype in dtypes]
 
 

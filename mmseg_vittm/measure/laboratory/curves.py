@@ -1,4 +1,5 @@
 """The plot of mIoU over the iterations of trainings."""
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from ...visualization.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY
 
 HEIGHT = 4.2  # inches
 COLOURS = (RED, BLUE, GREEN, ORANGE, PINK, SKY, BLACK)
-MARKERS = ('o', '^', 's', 'D', 'v')  # one for each round of the colours
+MARKERS = ('o', '^', 's', 'D', 'v')  # of rows that share a colour, in turn
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,11 @@ def curves_figure(rows: Sequence[Curves], notes: Sequence[str], title: str | Non
     figure = style.new_figure(HEIGHT)
     axes, handles = figure.subplots(), []
     kin = list(dict.fromkeys(row.kin or row.name for row in rows))
+    alike: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        turn, number = divmod(kin.index(row.kin or row.name), len(COLOURS))
-        look = dict(color=COLOURS[number], ls='--' if row.is_base else '-')
+        look = dict(color=COLOURS[kin.index(row.kin or row.name) % len(COLOURS)], ls='--' if row.is_base else '-')
+        turn = alike[look['color'], look['ls']]
+        alike[look['color'], look['ls']] += 1
         for points in row.seeds:
             axes.plot(*zip(*points, strict=True), lw=0.6, alpha=0.5, **look)
         look |= dict(lw=1.6, marker=MARKERS[turn % len(MARKERS)], ms=3 + turn)

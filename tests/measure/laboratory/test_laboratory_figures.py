@@ -53,7 +53,9 @@ def test_curves_show_every_seed_and_their_mean():
 
 
 def test_many_curves_are_told_apart():
-    rows = [Curves(f'model {number}', (((500, float(number)), (1000, 40.0)), )) for number in range(10)]
+    points = ((500, 20.0), (1000, 40.0))
+    rows = [Curves(f'model {number}', (points, )) for number in range(10)]
+    rows += [Curves('warm', (points, ), 'model 0'), Curves('taught', (points, ), 'model 0')]
     with house_style():
         figure = curves_figure(rows, [])
     legend = {(to_hex(line.get_color()), line.get_marker()): line.get_label() for line in figure.legends[0].get_lines()}
