@@ -121,8 +121,9 @@ def _figures(plan: Plan, results: dict, data: str) -> Iterator[tuple]:
         curves = _curves(rows, group)
         if curves:
             caption = f'{title}, {group}: validation mIoU over iterations'
+            dashed = '; dashed: the same without warm start and teacher' * any(one.is_base for one in curves)
             yield _stem('curves', data, group), caption, curves_figure(curves, [
-                'Thin: a seed each; thick: their mean at the iterations that all have.'], f'{title}: {group}')
+                f'Thin: a seed each; thick: their mean at the iterations that all have{dashed}.'], f'{title}: {group}')
     chosen = [(row['name'], [one['scores'][VALIDATION]['IoU'] for one in row['seeds'].values()
                              if VALIDATION in one['scores']])
               for row in rows if row['row'] in plan.per_class and not row['way']]
@@ -133,8 +134,10 @@ def _figures(plan: Plan, results: dict, data: str) -> Iterator[tuple]:
 
 
 def _spots(rows: list[dict], group: str, condition: str) -> list[Spot]:
-    """Returns the rows of a group in the plot, and those that they are measured against."""
+    """Returns the rows of a group in the plot, and those that they are measured against; none without the group's."""
     mine = [row for row in rows if row['group'] == group]
+    if not any(condition in row['speed'] and scores_of(row, VALIDATION) for row in mine):
+        return []
     against = {name for row in mine for name in row.get('front', ())}
     against |= {row['name'] for row in mine if row['family'] == PLAIN_VIT}
     return [Spot(row['name'], row['family'], row['speed'][condition]['fps'], tuple(scores_of(row, VALIDATION)),
@@ -144,7 +147,8 @@ def _spots(rows: list[dict], group: str, condition: str) -> list[Spot]:
 
 def _curves(rows: list[dict], group: str) -> list[Curves]:
     """Returns the trainings of a group, and of the rows that begin like them but for weights and teacher."""
-    mine = [row for row in rows if row['group'] == group and not row['way']]
+    mine = [row for row in rows if row['group'] == group and not row['way']
+            and any(one['curve'] for one in row['seeds'].values())]
     bases = {row['begins_like'] for row in mine} - {None}
     found = []
     for row in rows:
