@@ -37,7 +37,7 @@ def write_laboratory(folder: Path, plan: dict = PLAN, **changes) -> Path:
     write_config(folder, 'vittm.py', SHIFT)
     for patch in (16, 32):
         (folder / f'vit_{patch}.py').write_text(VIT.format(patch=patch))
-    plan = copy.deepcopy(plan) | changes
+    plan = copy.deepcopy(plan | changes)
     for one in [*(plan['rows'] or []), *plan['data']]:
         if isinstance(one, dict) and isinstance(one.get('config'), str) and one['config']:
             one['config'] = str(folder / one['config'])

@@ -33,15 +33,19 @@ def parse_args() -> argparse.Namespace:
                         metavar='NAME=DIR',
                         help='where data sets of the plan are, such as camvid=../shared/camvid')
     parser.add_argument('--only', nargs='+', action='extend', default=[], metavar='GLOB',
-                        help='train and score these alone, and what they need: ROW, DATA/ROW or DATA/ROW/seedN, with '
-                        '* and ?; the report has all that is there')
+                        help='train and score these alone: ROW, DATA/ROW, ROW/seedN or DATA/ROW/seedN, with * and ?; '
+                        'what they need is trained too, and the report has all that is there')
     parser.add_argument('--stages', nargs='+', choices=STAGES, default=STAGES, metavar='STAGE',
                         help=f'what to do, of {", ".join(STAGES)} (default: all)')
     parser.add_argument('--jobs', type=whole(1, 256), default=1, metavar='N',
                         help='trainings at a time; with more than one, each has one thread (default: %(default)s)')
     parser.add_argument('--remeasure', action='store_true', help='measure the speed again, although it is there')
     parser.add_argument('--overwrite', action='store_true', help='replace an earlier report')
-    return parser.parse_args()
+    args = parser.parse_args()
+    names = [name for name, _ in args.data_roots]
+    if len(set(names)) < len(names):
+        parser.error(f'argument --data-root: names a data set twice: {", ".join(names)}')
+    return args
 
 
 def main() -> None:

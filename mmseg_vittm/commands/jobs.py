@@ -48,9 +48,7 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
         if is_classifier(cfg):
             raise InputError(f'warm_start={warm_start}: {cfg.filename} is of a classifier, and a warm start is of the '
                              'backbone of a segmentor; give pretrained=FILE')
-        given = cfg.model.backbone.get('init_cfg')
-        given = given if isinstance(given, dict) and given.get('type') == 'WarmStart' else dict(type='WarmStart')
-        cfg.model.backbone.init_cfg = dict(given, checkpoint=warm_start)
+        set_warm_start(cfg, warm_start)
     if amp:
         use_amp(cfg)
     if resume:
@@ -74,6 +72,13 @@ def prepare_training(cfg: Config, work_dir: str | None = None, pretrained: str |
     _prepare_warm_start(cfg, trial)
     if trial:
         try_to_build(cfg, 'train')
+
+
+def set_warm_start(cfg: Config, source: str) -> None:
+    """Has a config's backbone begin from a ViT; how, other arguments of its own `WarmStart` say."""
+    given = cfg.model.backbone.get('init_cfg')
+    given = given if isinstance(given, dict) and given.get('type') == 'WarmStart' else dict(type='WarmStart')
+    cfg.model.backbone.init_cfg = dict(given, checkpoint=source)
 
 
 def _prepare_warm_start(cfg: Config, read: bool) -> None:

@@ -12,6 +12,7 @@ import yaml
 from laboratories import PLAN, write_laboratory
 from mmengine.config import Config
 from PIL import Image
+from tiny_models import ROOT
 from tool_inside import error_inside, run_inside
 
 import mmseg_vittm
@@ -168,8 +169,15 @@ def laboratory_again(monkeypatch, plan: Path, work: Path, out: Path, *arguments:
 
 def test_options_that_are_wrong(tmp_path, monkeypatch, capsys):
     plan = write_laboratory(tmp_path)
-    for arguments, said in ((('--data-root', 'x'), 'must be NAME=DIR'), (('--stages', 'x'), 'invalid choice'),
+    for arguments, said in ((('--data-root', 'x'), 'must be NAME=DIR'),
+                            (('--data-root', 'a=b', 'a=c'), 'names a data set twice: a, a'),
+                            (('--stages', 'x'), 'invalid choice'),
                             (('--jobs', '0'), 'whole number from 1'), (('--only', 'x*'), 'no run of')):
         assert said in error_inside(monkeypatch, capsys, 'laboratory.py', plan, '--work-dir', tmp_path / 'work',
                                     '-o', tmp_path / 'out', *arguments)
+    camvid = str(ROOT / 'configs' / '_base_' / 'datasets' / 'camvid.py')
+    plan = write_laboratory(tmp_path, data=[dict(name='camvid', image_size=[64, 64], config=camvid)])
+    error = error_inside(monkeypatch, capsys, 'laboratory.py', plan, '--work-dir', tmp_path / 'work',
+                         '-o', tmp_path / 'out', '--data-root', f'camvid={tmp_path}')
+    assert 'images/train: no such folder' in error and 'give --data-root camvid=DIR, the folder' in error
     assert not (tmp_path / 'work').exists() and not (tmp_path / 'out').exists()

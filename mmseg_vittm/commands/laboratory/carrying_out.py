@@ -11,8 +11,8 @@ from ..progress import Reporter
 from .laboratory import Laboratory
 from .plan import Plan, Run
 from .report import claim_report, write_report
-from .results import gather
-from .scoring import score_run
+from .results import check_rows, gather
+from .scoring import SCORED, score_run
 from .speed import is_measured_here, kept_records, measure, threads
 from .training import Training, to_train
 
@@ -38,7 +38,7 @@ def carry_out(plan: Plan, out: str, work_dir: str, data_roots: dict[str, str], o
         console: Where to print.
 
     Raises:
-        InputError: Something of the plan is wrong, or another laboratory works in the folder.
+        InputError: Something of the plan is wrong, data are missing, or another laboratory works in the folder.
         TrainingError: Runs failed; the others are done.
         TrainingStopped: A signal stopped the trainings, which have saved themselves.
     """
@@ -46,10 +46,13 @@ def carry_out(plan: Plan, out: str, work_dir: str, data_roots: dict[str, str], o
     runs = chosen(plan, only)
     if 'report' in stages:
         folder = claim_report(plan, out, overwrite)
+    check_rows(laboratory)
     writes = set(stages) - {'report'}  # which only reads there
     with hold([work_dir] * bool(writes), main=True):
         to_train(laboratory, plan.runs())  # looks at the settings of all
         left = to_train(laboratory, runs) if 'train' in stages else []
+        for run in left:
+            laboratory.check_data(run, ('train_dataloader', *(SCORED if 'score' in stages else SCORED[:1])))
         failures = _train(laboratory, left, train_tool, jobs, console) if left else {}
         if 'score' in stages:
             _score(laboratory, [run for run in runs if laboratory.is_done(run)], console)
@@ -64,8 +67,9 @@ def carry_out(plan: Plan, out: str, work_dir: str, data_roots: dict[str, str], o
             files = write_report(plan, gather(laboratory), folder)
             console.print(f'{len(files)} files in {folder}', highlight=False)
     if failures:
+        more = ', with overwrite=True,' * ('report' in stages and not overwrite)
         raise TrainingError(f'{len(failures)} of {len(left)} trainings failed: {", ".join(map(str, failures))}; the '
-                            'end of each log is above, and the same command tries them again')
+                            f'end of each log is above, and the same command{more} tries them again')
 
 
 def chosen(plan: Plan, only: Sequence[str]) -> list[Run]:

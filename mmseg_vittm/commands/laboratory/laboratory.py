@@ -1,5 +1,6 @@
 """A plan with its work dir: the config of every run, and what is there of it."""
 import copy
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -10,15 +11,16 @@ from mmengine.config import Config
 from ...engine.amp import use_amp
 from ...engine.state.saved_settings import read_settings, settings_of
 from ...engine.work_dir.resume import checkpoints_in
-from ...errors import CheckpointError, InputError
+from ...errors import CheckpointError, DataError, InputError
 from ...outputs import write_whole
 from ...weights.whole_model import read_checkpoint
 from ..configs.checks import check_config
-from ..configs.reading import load_config, set_data_root
+from ..configs.reading import check_data, load_config, set_data_root
 from ..configs.settings import change_settings
+from ..jobs import set_warm_start
 from .on_data import on_data
 from .plan import Plan, Run
-from .same_settings import differing
+from .same_settings import differing, same_file
 
 CHECKPOINT = 'iter_{}.pth'
 SHOWN = 5  # settings that differ which an error names
@@ -42,7 +44,7 @@ class Laboratory:
             if name not in plan.data:
                 raise InputError(f'{plan.path}: has no data set {name}; it has {", ".join(plan.data)}')
         self._configs: dict[tuple[str, str], Config] = {}
-        self._looked_at: dict[tuple, str] = {}  # checkpoints of the right settings, by what tells files apart
+        self._looked_at: set[tuple] = set()  # checkpoints of the right settings, by what tells files apart
 
     def config(self, data: str, row: str) -> Config:
         """Returns the config of a row on a data set, with the settings that the plan gives both; the caller's own.
@@ -64,6 +66,21 @@ class Laboratory:
                 raise InputError(f'{cfg.filename}: train_cfg has no max_iters; the laboratory trains by iterations')
             self._configs[data, row] = cfg
         return copy.deepcopy(self._configs[data, row])  # building a model changes it
+
+    def check_data(self, run: Run, loaders: tuple[str, ...]) -> None:
+        """Checks that the data of a run are there.
+
+        Args:
+            run: The run.
+            loaders: Names of the dataloaders that will be used.
+
+        Raises:
+            InputError: A folder is missing or empty.
+        """
+        try:
+            check_data(self.config(run.data, run.row), loaders)
+        except DataError as error:
+            raise InputError(str(error).replace('data_root=', f'data_root={run.data}=')) from error
 
     def write_config(self, run: Run) -> Path:
         """Writes the config that a run is trained with, but for its seed, and returns its path."""
@@ -104,7 +121,7 @@ class Laboratory:
         row = self.plan.rows[run.row]
         names = [row.warm_start] * bool(row.warm_start) + list(row.teacher[-1:])
         found = {self.source(name, run): self.plan.named(name, run) for name in names}
-        return {path: _sha256(path) if needed is None else self.identity(needed) for path, needed in found.items()
+        return {path: _sha256(_signature(Path(path))) for path, needed in found.items()
                 if needed is None or self.is_done(needed)}
 
     def note_sources(self, run: Run) -> None:
@@ -122,7 +139,7 @@ class Laboratory:
         except (FileNotFoundError, ValueError):  # nothing to begin from, or trained without the laboratory
             return
         for source, found in self.sources(run).items():
-            if source in noted and noted[source] != found:
+            if any(same_file(name, source) and before != found for name, before in noted.items()):
                 raise InputError(f'{path}: {source}, from which {run} began, has changed since; to train it afresh, '
                                  f'move {path.parent} away')
 
@@ -152,7 +169,7 @@ class Laboratory:
         if self.plan.amp:
             use_amp(cfg)
         if row.warm_start:
-            cfg.model.backbone.init_cfg = dict(type='WarmStart', checkpoint=self.source(row.warm_start, run))
+            set_warm_start(cfg, self.source(row.warm_start, run))
         if row.teacher:
             cfg.merge_from_dict({'distillation.teacher': dict(zip(('config', 'checkpoint'), self.teacher(run),
                                                                   strict=True))})
@@ -162,18 +179,17 @@ class Laboratory:
         """Returns whether a run is done: its last checkpoint is there, whole, trained with the plan's settings.
 
         Raises:
-            InputError: What is in its folder was trained with other settings.
+            InputError: What is in its folder was trained with other settings, or from what has changed since.
         """
         for path in checkpoints_in([self.folder(run)], (CHECKPOINT, )):
-            found = _signature(path)
-            if found not in self._looked_at:
+            if _signature(path) not in self._looked_at:
                 try:
                     checkpoint = read_checkpoint(str(path))
                 except CheckpointError:  # the run goes on from an earlier one
                     continue
                 self._check_settings(run, path, read_settings(checkpoint))
-                self._check_sources(run, path)
-                self._looked_at[found] = _sha256(path)
+                self._looked_at.add(_signature(path))
+            self._check_sources(run, path)  # each time: they may be trained anew meanwhile
             return path == self.checkpoint(run)
         return False
 
@@ -187,11 +203,12 @@ class Laboratory:
 
     def identity(self, run: Run) -> str:
         """Returns what tells the last checkpoint of a run that is done from any other: its SHA-256."""
-        return self._looked_at[_signature(self.checkpoint(run))]
+        return _sha256(_signature(self.checkpoint(run)))
 
 
-def _sha256(path: str | Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+@functools.cache
+def _sha256(signature: tuple) -> str:
+    return hashlib.sha256(Path(signature[0]).read_bytes()).hexdigest()
 
 
 def _signature(path: Path) -> tuple:

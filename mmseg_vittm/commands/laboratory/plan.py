@@ -92,6 +92,7 @@ class Plan:
         amp: Whether all train in mixed precision.
         speed: How speed is measured.
         per_class: Rows whose classes are drawn one by one.
+        content: What the file said when it was read.
     """
     path: str
     data: dict[str, DataSet]
@@ -100,6 +101,7 @@ class Plan:
     amp: bool = False
     speed: Speed = Speed()
     per_class: tuple[str, ...] = ()
+    content: dict[str, Any] = field(default_factory=dict)
 
     def data_of(self, row: Row) -> tuple[str, ...]:
         """Returns the names of a row's data sets."""

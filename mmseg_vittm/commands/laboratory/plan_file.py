@@ -1,6 +1,7 @@
 """Plans as YAML files, read and checked."""
 import os
 import re
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from .plan import WINDOWS, DataSet, Plan, Row, Run, Speed
 
 NAME = re.compile(r'[A-Za-z0-9][\w.+-]*')  # they name folders
 LARGEST = 1 << 20  # bytes of a plan
+EXPONENT = re.compile(r'[-+]?[\d.]+[eE][-+]?\d+')  # a number to Python, of which YAML makes a text unless it is 1.0e-3
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -29,7 +31,7 @@ def read_plan(path: str | Path) -> Plan:
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f'it is larger than {LARGEST} bytes')
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f'{path}: cannot be read as a plan ({one_line(error)}); correct the file') from error
     top = _Section(path, content, 'the plan')
@@ -44,9 +46,20 @@ def read_plan(path: str | Path) -> Plan:
         Speed(speed.value('images', int, usual.images, least=1), speed.value('warmup', int, usual.warmup),
               speed.texts('dtypes', tuple(DTYPES)) or usual.dtypes,
               speed.whole_numbers('threads', least=1) or usual.threads),
-        top.texts('per_class', tuple(rows)))
+        top.texts('per_class', tuple(rows)), content)
     _check_sources(plan)
     return plan
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without a key twice, the first of which would be lost."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        for key, count in Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)).items():
+            if count > 1:
+                raise yaml.composer.ComposerError(None, None, f'{shown(key)} is there twice', node.start_mark)
+        return node
 
 
 class _Section:
@@ -107,6 +120,25 @@ class _Section:
                 raise self.error(f'{key} must be whole numbers from {least} on, got {shown(repr(one))}')
         return tuple(found)
 
+    def settings(self) -> dict[str, Any]:
+        found = self.value('cfg_options', dict, {})
+        try:
+            self._check_setting('cfg_options', found)
+        except RecursionError:
+            raise self.error('cfg_options are nested too deep') from None
+        return found
+
+    def _check_setting(self, place: str, value: Any) -> None:
+        if isinstance(value, (dict, list)):
+            for key, one in value.items() if isinstance(value, dict) else enumerate(value):
+                if isinstance(value, dict) and not isinstance(key, str):
+                    raise self.error(f'{place} must have texts as keys, got {shown(repr(key))}')
+                self._check_setting(f'{place} {key}', one)
+        elif isinstance(value, str) and EXPONENT.fullmatch(value):
+            raise self.error(f'{place} is a text to YAML, {value!r}; give a number a point and a sign, as in 1.0e-3')
+        elif value is not None and type(value) not in (bool, int, float, str):
+            raise self.error(f'{place} must be a number, a text, a list or settings, got {shown(repr(value))}')
+
     def name(self) -> str:
         found = self.needed('name', str)
         if not NAME.fullmatch(found):
@@ -123,7 +155,7 @@ def _data_set(section: _Section) -> DataSet:
         raise section.error(f'image_size must be [HEIGHT, WIDTH] in pixels, got {shown(repr(size))}')
     config = section.value('config', str)
     _check_file(section, 'config', config)
-    return DataSet(name, tuple(size), config, section.value('title', str, name), section.value('cfg_options', dict, {}))
+    return DataSet(name, tuple(size), config, section.value('title', str, name), section.settings())
 
 
 def _row(section: _Section, data: dict[str, DataSet]) -> Row:
@@ -137,17 +169,16 @@ def _row(section: _Section, data: dict[str, DataSet]) -> Row:
     if not NAME.fullmatch(group.replace(' ', '_')):
         raise section.error(f'group must be a name of letters and digits, got {shown(repr(group))}')
     return Row(name, config, section.value('title', str, name), group, section.texts('data', tuple(data)),
-               section.whole_numbers('seeds'), section.value('cfg_options', dict, {}),
+               section.whole_numbers('seeds'), section.settings(),
                section.value('warm_start', str), teacher, section.texts('scores', (WINDOWS,)))
 
 
 def _by_name(path: Path, key: str, found: list) -> dict[str, Any]:
-    result = {}
-    for one in found:
-        if one.name in result:
-            raise InputError(f'{path}: {key} has {one.name} twice; give each a name of its own')
-        result[one.name] = one
-    return result
+    for what in ('name', 'title'):  # reports know rows by their titles
+        for value, count in Counter(getattr(one, what) for one in found).items():
+            if count > 1:
+                raise InputError(f'{path}: {key} has {shown(value)} twice; give each a {what} of its own')
+    return {one.name: one for one in found}
 
 
 def _check_file(section: _Section, key: str, path: str | None) -> None:

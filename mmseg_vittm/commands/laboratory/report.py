@@ -1,14 +1,16 @@
 """The report of a laboratory: results.json, table.md and pictures, all of the same numbers."""
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import printable
+from ...errors import InputError, printable
 from ...measure.laboratory.classes import classes_figure
 from ...measure.laboratory.curves import Curves, curves_figure
 from ...measure.laboratory.pareto import Spot, pareto_figure
 from ...measure.laboratory.tables import VALIDATION, accuracy_table, missing_of, scores_of, speed_table
+from ...measure.plots.labels import find_adjust_text
 from ...outputs import claim_folder, write_whole
 from ...visualization.style import house_style, render_files
 from .plan import Plan
@@ -23,15 +25,20 @@ def claim_report(plan: Plan, folder: str | Path, overwrite: bool) -> Path:
     """Checks that a report can be written, before anything long starts; makes nothing.
 
     Raises:
-        InputError: A file of it is there already, and `overwrite` is False.
+        InputError: A file of it is there already, and `overwrite` is False; or two pictures would have one name;
+            or adjustText is not installed.
         OutputError: It cannot be written.
     """
+    find_adjust_text()
     groups = dict.fromkeys(row.group for row in plan.rows.values())
     stems = [_stem('classes', data) for data in plan.data]
     for data in plan.data:
         for group in groups:
             stems.append(_stem('curves', data, group))
             stems += [_stem('pareto', data, group, dtype) for dtype in plan.speed.dtypes]
+    for stem, count in Counter(stems).items():
+        if count > 1:
+            raise InputError(f'{plan.path}: two pictures would be {stem}; give groups and data sets other names')
     return claim_folder(folder, [RESULTS, TABLE, *(f'{stem}.{ending}' for stem in stems for ending in ENDINGS)],
                         overwrite)
 
@@ -114,8 +121,9 @@ def _figures(plan: Plan, results: dict, data: str) -> Iterator[tuple]:
         curves = _curves(rows, group)
         if curves:
             caption = f'{title}, {group}: validation mIoU over iterations'
+            dashed = '; dashed: the same without warm start and teacher' * any(one.is_base for one in curves)
             yield _stem('curves', data, group), caption, curves_figure(curves, [
-                'Thin: a seed each; thick: their mean at the iterations that all have.'], f'{title}: {group}')
+                f'Thin: a seed each; thick: their mean at the iterations that all have{dashed}.'], f'{title}: {group}')
     chosen = [(row['name'], [one['scores'][VALIDATION]['IoU'] for one in row['seeds'].values()
                              if VALIDATION in one['scores']])
               for row in rows if row['row'] in plan.per_class and not row['way']]
@@ -126,8 +134,10 @@ def _figures(plan: Plan, results: dict, data: str) -> Iterator[tuple]:
 
 
 def _spots(rows: list[dict], group: str, condition: str) -> list[Spot]:
-    """Returns the rows of a group in the plot, and those that they are measured against."""
+    """Returns the rows of a group in the plot, and those that they are measured against; none without the group's."""
     mine = [row for row in rows if row['group'] == group]
+    if not any(condition in row['speed'] and scores_of(row, VALIDATION) for row in mine):
+        return []
     against = {name for row in mine for name in row.get('front', ())}
     against |= {row['name'] for row in mine if row['family'] == PLAIN_VIT}
     return [Spot(row['name'], row['family'], row['speed'][condition]['fps'], tuple(scores_of(row, VALIDATION)),
@@ -137,7 +147,8 @@ def _spots(rows: list[dict], group: str, condition: str) -> list[Spot]:
 
 def _curves(rows: list[dict], group: str) -> list[Curves]:
     """Returns the trainings of a group, and of the rows that begin like them but for weights and teacher."""
-    mine = [row for row in rows if row['group'] == group and not row['way']]
+    mine = [row for row in rows if row['group'] == group and not row['way']
+            and any(one['curve'] for one in row['seeds'].values())]
     bases = {row['begins_like'] for row in mine} - {None}
     found = []
     for row in rows:

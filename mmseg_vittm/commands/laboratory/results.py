@@ -4,8 +4,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...engine.state.saved_settings import plain
 from ...measure.conditions import versions
 from ...measure.laboratory.margins import margins
@@ -13,7 +11,7 @@ from .curves import curve, seconds_per_iteration
 from .laboratory import Laboratory
 from .on_data import classes_of_data
 from .plan import Row, Run
-from .scoring import SHIFT, VALIDATION, kept_scores, ways
+from .scoring import SHIFT, VALIDATION, kept_scores, loaders, ways
 from .speed import costs, kept_records, model_key
 
 SPEED_KEYS = ('fps', 'fps_iqr', 'latency_ms_median', 'latency_ms_iqr', 'peak_memory_mb')
@@ -35,9 +33,24 @@ def gather(laboratory: Laboratory) -> dict[str, Any]:
                 rows += _rows(laboratory, data, row, cost, records[data])
     add_margins(rows)
     return dict(
-        plan=yaml.safe_load(Path(laboratory.plan.path).read_text(encoding='utf-8')), commit=commit(),
+        plan=laboratory.plan.content, commit=commit(),
         date=time.strftime('%Y-%m-%d'), versions=versions(),
         data={data: _data(laboratory, data) for data in laboratory.plan.data}, speed=records, rows=rows)
+
+
+def check_rows(laboratory: Laboratory) -> None:
+    """Checks that configs have what their results need, before anything long starts.
+
+    Raises:
+        InputError: One is wrong, has no validation, test pipeline or crop, or its data no names of classes.
+    """
+    for data in laboratory.plan.data:
+        for row in laboratory.plan.rows.values():
+            if data in laboratory.plan.data_of(row):
+                for cfg in ways(laboratory, data, row.name).values():
+                    loaders(cfg)
+                    model_key(cfg)
+                classes_of_data(laboratory.config(data, row.name))
 
 
 def _rows(laboratory: Laboratory, data: str, row: Row, cost: dict[str, dict], records: list[dict]) -> list[dict]:
@@ -107,18 +120,17 @@ def mious(row: dict, split: str = VALIDATION) -> dict[str, float]:
 
 
 def add_margins(rows: list[dict]) -> None:
-    """Adds to each row that is no plain ViT how much better it is than those of its group at its speed.
+    """Adds to each row that is no plain ViT how much better it is than those of its speed.
 
-    A group without plain ViTs is measured against the first group's.
+    They are those of its own group and of the first one: whoever takes the row could take any of them.
     """
     first = rows[0]['group'] if rows else None
     for row in rows:
         row['margins'] = {}
         if row['family'] == PLAIN_VIT:
             continue
-        mates = [other for other in rows if other['data'] == row['data'] and other['family'] == PLAIN_VIT]
-        own = [other for other in mates if other['group'] == row['group']]
-        against = own or [other for other in mates if other['group'] == first]
+        against = [other for other in rows if other['data'] == row['data'] and other['family'] == PLAIN_VIT
+                   and other['group'] in (row['group'], first)]
         for split in (VALIDATION, SHIFT):
             for name, speed in row['speed'].items():
                 others = [(scores, other['speed'][name]['fps']) for other in against

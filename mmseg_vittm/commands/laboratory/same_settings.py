@@ -1,13 +1,13 @@
 """Whether a run was trained with the settings that a plan gives it."""
 import os
-from pathlib import Path
+import re
 from typing import Any
 
 from ...engine.state.changed_settings import Difference, differences
 
 # Where something lies, or what is only known once a teacher is loaded: its weights' own checkpoint is compared.
 PLACES = ('distillation.teacher.config', 'distillation.teacher.sha256')
-PARTS = 4  # of the path of a run's checkpoint: DATA/ROW/seedN/iter_N.pth
+CHECKPOINT = re.compile(r'(?:.*/)?([^/]+/[^/]+/seed\d+/iter_\d+\.pth)')  # of a run, in any work dir
 
 
 def differing(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
@@ -27,7 +27,12 @@ def _is_place(one: Difference) -> bool:
         return True
     if not (isinstance(one.old, str) and isinstance(one.new, str)) or '/' not in one.old or '/' not in one.new:
         return False
-    if os.path.exists(one.old) and os.path.exists(one.new):
-        return os.path.samefile(one.old, one.new)
-    parts = [Path(path).parts[-PARTS:] for path in (one.old, one.new)]
-    return len(parts[0]) == PARTS and parts[0] == parts[1]
+    return same_file(one.old, one.new)
+
+
+def same_file(one: str, other: str) -> bool:
+    """Returns whether two paths are of one file, or of the checkpoint of one run, wherever its work dir is."""
+    if os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other):
+        return True
+    runs = [CHECKPOINT.fullmatch(path) for path in (one, other)]
+    return all(runs) and runs[0][1] == runs[1][1]

@@ -24,10 +24,18 @@ from .plan import WINDOWS, Run
 
 SCORES = 'scores.json'  # in a run's folder
 VALIDATION, SHIFT = 'validation', 'shift'
+SCORED = ('val_dataloader', 'test_dataloader')
 
 
 def loaders(cfg: Config) -> dict[str, ConfigDict]:
-    """Returns the dataloaders that a config is scored on: validation, and the shift where tests read others."""
+    """Returns the dataloaders that a config is scored on: validation, and the shift where tests read others.
+
+    Raises:
+        InputError: It has no validation.
+    """
+    if cfg.get('val_dataloader') is None:
+        raise InputError(f'{cfg.filename}: has no val_dataloader, whose images are scored; give it one, val_cfg and '
+                         'val_evaluator')
     found = {VALIDATION: cfg.val_dataloader}
     test = cfg.get('test_dataloader')
     if test is not None and _images(test) != _images(cfg.val_dataloader):
@@ -83,6 +91,8 @@ def score_run(laboratory: Laboratory, run: Run) -> dict[str, dict]:
     path, kept = laboratory.folder(run) / SCORES, kept_scores(laboratory, run)
     wanted = dict(_wanted(laboratory, run))
     missing = {name: one for name, one in wanted.items() if name not in kept}
+    if missing:
+        laboratory.check_data(run, SCORED)
     for name, (cfg, loader) in missing.items():
         kept[name] = score(cfg, loader, str(laboratory.checkpoint(run)))
         content = dict(checkpoint=laboratory.identity(run), scores={

@@ -13,8 +13,9 @@ from mmengine.config import Config
 from rich.console import Console
 
 from ...engine.state.saved_settings import plain
+from ...errors import InputError
 from ...measure.benchmark.building import Settings, build_for_measuring
-from ...measure.benchmark.images import Images
+from ...measure.benchmark.images import Images, find_test_dataset
 from ...measure.benchmark.report import record
 from ...measure.benchmark.subject import Subject
 from ...measure.benchmark.turns import run_in_turns
@@ -29,8 +30,13 @@ FAST_BF16 = ('avx512_bf16', 'amx_bf16')  # without one of them a CPU computes bf
 
 
 def model_key(cfg: Config) -> str:
-    """Returns what tells the models of configs apart as far as speed goes: weights do not count."""
-    return hashlib.sha256(json.dumps(_without_weights(plain(cfg.model)), sort_keys=True).encode()).hexdigest()[:16]
+    """Returns what tells models apart as far as speed goes: how images come to them counts, weights do not.
+
+    Raises:
+        InputError: The config has no test pipeline, through which images come.
+    """
+    settings = [_without_weights(plain(cfg.model)), plain(find_test_dataset(cfg).pipeline)]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _without_weights(node: Any) -> Any:
@@ -51,10 +57,17 @@ def models(laboratory: Laboratory, data: str) -> dict[str, tuple[str, Config]]:
 
 
 def settings_of_runs(laboratory: Laboratory, data: str) -> list[Settings]:
-    """Returns the settings that all models are run in, by turns: those with the plan's dtypes that the device has."""
+    """Returns the settings that all models are run in, by turns: those with the plan's dtypes that the device has.
+
+    Raises:
+        InputError: It has none of them.
+    """
     device = resolve_device(None)
     flags = cpu_flags() if device.type == 'cpu' else FAST_BF16
     dtypes = [dtype for dtype in laboratory.plan.speed.dtypes if dtype != 'bf16' or set(flags) & set(FAST_BF16)]
+    if not dtypes:
+        raise InputError(f'{laboratory.plan.path}: speed dtypes has bf16 alone, for which this CPU has no '
+                         'instructions; add fp32')
     return [Settings(device, dtype, image_size=laboratory.plan.data[data].image_size) for dtype in dtypes]
 
 
@@ -82,7 +95,7 @@ def measure(laboratory: Laboratory, data: str, console: Console) -> None:
     Each number of threads is one run, in which all models take turns in all dtypes, image by image.
 
     Raises:
-        InputError: A model cannot be built, or fails.
+        InputError: A model cannot be built, or fails; or the plan has no dtype for this machine.
     """
     plan, settings, found = laboratory.plan.speed, settings_of_runs(laboratory, data), models(laboratory, data)
     records = []

@@ -114,7 +114,8 @@ class Training:
             return True
 
     def _begin(self, run: Run) -> None:
-        self.laboratory.write_config(run)
+        for one in (run, *self.laboratory.plan.needs(run)):  # a teacher's is read, whatever command trained it
+            self.laboratory.write_config(one)
         self.laboratory.note_sources(run)
         make_folder(self.laboratory.folder(run).parent)
         environment = os.environ | ({'OMP_NUM_THREADS': '1'} if self.jobs > 1 else {})

@@ -1,4 +1,5 @@
 """The plot of mIoU over the iterations of trainings."""
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from ...visualization.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY
 
 HEIGHT = 4.2  # inches
 COLOURS = (RED, BLUE, GREEN, ORANGE, PINK, SKY, BLACK)
+MARKERS = ('o', '^', 's', 'D', 'v')  # of rows that share a colour, in turn
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ def curves_figure(rows: Sequence[Curves], notes: Sequence[str], title: str | Non
     figure = style.new_figure(HEIGHT)
     axes, handles = figure.subplots(), []
     kin = list(dict.fromkeys(row.kin or row.name for row in rows))
+    alike: Counter[tuple[str, str]] = Counter()
     for row in rows:
         look = dict(color=COLOURS[kin.index(row.kin or row.name) % len(COLOURS)], ls='--' if row.is_base else '-')
+        turn = alike[look['color'], look['ls']]
+        alike[look['color'], look['ls']] += 1
         for points in row.seeds:
             axes.plot(*zip(*points, strict=True), lw=0.6, alpha=0.5, **look)
-        axes.plot(*zip(*mean_curve(row.seeds), strict=True), lw=1.6, marker='o', ms=3, **look)
-        handles.append(Line2D([], [], lw=1.6, label=row.name, **look))
+        look |= dict(lw=1.6, marker=MARKERS[turn % len(MARKERS)], ms=3 + turn)
+        axes.plot(*zip(*mean_curve(row.seeds), strict=True), **look)
+        handles.append(Line2D([], [], label=row.name, **look))
     axes.set(xlabel='iterations', ylabel='validation mIoU (%)', xlim=(0, None))
     axes.grid()
     style.add_legend(figure, [handles], title)

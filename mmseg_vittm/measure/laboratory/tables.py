@@ -13,7 +13,8 @@ def accuracy_table(rows: Sequence[dict], condition: str | None) -> list[str]:
         condition: Of the speed, such as `'fp32, 1 thread'`; None where none was measured.
     """
     shift = any(scores_of(row, SHIFT) for row in rows)
-    header = ['model', 'M par.', 'GFLOPs', 'FPS', 'mIoU', 'seeds', *['shift mIoU'] * shift, 'over ViTs', 'strict']
+    fps = f'FPS, {condition}' if condition else 'FPS'
+    header = ['model', 'M par.', 'GFLOPs', fps, 'mIoU', 'seeds', *['shift mIoU'] * shift, 'over ViTs', 'strict']
     lines = []
     for row in rows:
         speed = row['speed'].get(condition)

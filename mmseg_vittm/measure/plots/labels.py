@@ -1,5 +1,5 @@
 """Names of the points of a plot, kept clear of each other."""
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 
@@ -8,6 +8,20 @@ from ...visualization import style
 from ...visualization.style import GREY
 
 LEADER = 4  # points between a name and its point from which on a line joins them
+
+
+def find_adjust_text() -> Callable:
+    """Returns what finds the places of names.
+
+    Raises:
+        InputError: adjustText is not installed.
+    """
+    try:
+        from adjustText import adjust_text
+    except ImportError as error:
+        raise InputError("the names in the plot are placed by adjustText, which is not installed: pip install "
+                         "'mmseg-vittm[plots]'") from error
+    return adjust_text
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float, str]], without: Sequence[str] = ()) -> None:
@@ -24,11 +38,7 @@ def label_points(axes: Axes, points: Sequence[tuple[float, float, str]], without
     Raises:
         InputError: adjustText is not installed.
     """
-    try:
-        from adjustText import adjust_text
-    except ImportError as error:
-        raise InputError("the names in the plot are placed by adjustText, which is not installed: pip install "
-                         "'mmseg-vittm[plots]'") from error
+    adjust_text = find_adjust_text()
     axes.figure.draw_without_rendering()  # lays the figure out
     axes.figure.set_layout_engine('none')  # from here on nothing moves but names
     texts = [axes.text(x, y, name, ha='center', va='center', fontsize=style.SMALL, zorder=5,

@@ -1,15 +1,19 @@
 """A plan with its work dir: settings of runs, what is done, and what other settings get."""
 import json
+import shutil
 
 import pytest
 import torch
 from laboratories import PLAN, write_laboratory
 from mmengine.config import Config
 
+from mmseg_vittm.commands.configs.reading import load_config
+from mmseg_vittm.commands.jobs import set_warm_start
 from mmseg_vittm.commands.laboratory.laboratory import Laboratory
 from mmseg_vittm.commands.laboratory.plan import Run
 from mmseg_vittm.commands.laboratory.plan_file import read_plan
 from mmseg_vittm.commands.laboratory.same_settings import differing
+from mmseg_vittm.engine.state.saved_settings import settings_of
 from mmseg_vittm.errors import InputError
 
 RUN = Run('toy', 'vit_16', 0)
@@ -106,6 +110,17 @@ def test_words_for_training_and_the_config_they_name(tmp_path):
     assert (work / 'warm.py').stat().st_mtime_ns == before
 
 
+def test_how_a_warm_start_begins_is_kept_as_training_keeps_it(tmp_path):
+    how = {'model.backbone.init_cfg': dict(type='WarmStart', checkpoint='x', calibration='none')}
+    rows = [*PLAN['rows'], dict(name='warm', config='vittm.py', warm_start='vit_16', cfg_options=how)]
+    lab, run = laboratory(tmp_path, rows=rows), Run('toy', 'warm', 0)
+    save(lab, Run('toy', 'vit_16', 0))
+    cfg = load_config(str(lab.write_config(run)))
+    set_warm_start(cfg, lab.words(run)[-1])
+    assert lab.settings(run)['model'] == settings_of(cfg)['model']
+    assert cfg.model.backbone.init_cfg.calibration == 'none'
+
+
 def test_training_by_epochs_is_refused(tmp_path):
     rows = [PLAN['rows'][0] | dict(cfg_options={'train_cfg': dict(_delete_=True, by_epoch=True, max_epochs=2)})]
     with pytest.raises(InputError, match='has no max_iters; the laboratory trains by iterations'):
@@ -122,9 +137,21 @@ def test_a_source_that_changed_since_is_told(tmp_path):
     assert lab.is_done(run)
     checkpoint = torch.load(lab.checkpoint(source))
     torch.save(checkpoint | dict(state_dict={'weight': torch.ones(2)}), lab.checkpoint(source))
-    lab = laboratory(tmp_path, rows=rows)
-    with pytest.raises(InputError, match='vit_16/seed0/iter_4.pth, from which toy/warm/seed0 began, has changed since'):
-        lab.is_done(run)
+    moved = tmp_path / 'moved'
+    shutil.copytree(lab.work_dir, moved)  # where the paths are others
+    for again in (lab, laboratory(tmp_path, rows=rows), Laboratory(lab.plan, moved)):
+        with pytest.raises(InputError, match='vit_16/seed0/iter_4.pth, from which toy/warm/seed0 began, has changed'):
+            again.is_done(run)
+
+
+def test_a_copy_of_a_work_dir_is_as_good_as_the_work_dir(tmp_path):
+    rows = [*PLAN['rows'], dict(name='warm', config='vittm.py', warm_start='vit_16')]
+    lab, run = laboratory(tmp_path, rows=rows), Run('toy', 'warm', 0)
+    save(lab, Run('toy', 'vit_16', 0))
+    lab.note_sources(run)
+    save(lab, run)
+    shutil.copytree(lab.work_dir, tmp_path / 'copy')
+    assert Laboratory(lab.plan, tmp_path / 'copy').is_done(run)
 
 
 def test_a_teacher_is_a_setting_and_its_weights_are_what_the_run_saw(tmp_path):

@@ -1,5 +1,6 @@
 """Plans: what they say, and one line for everything that is wrong with one."""
 import copy
+from datetime import date
 
 import pytest
 import yaml
@@ -36,12 +37,16 @@ def test_defaults_and_the_order_of_runs(tmp_path):
     (('rows', 0, 'nmae'), 'x', r'rows\[0\] has no nmae; did you mean name\?'),
     (('rows', 0, 'name'), None, 'has no name'), (('rows', 0, 'name'), 'a/b', 'name must be letters'),
     (('rows', 0, 'name'), 7, 'name must be a text, got 7'),
-    (('rows', 1, 'name'), 'vit_16', 'rows has vit_16 twice'),
+    (('rows', 1, 'name'), 'vit_16', 'rows has vit_16 twice; give each a name'),
+    (('rows', 1, 'title'), 'ViT/16', 'rows has ViT/16 twice; give each a title'),
     (('rows', 0, 'config'), '', 'config must be a text'), (('rows', 0, 'config'), 'no.py', 'no.py: no such file'),
     (('rows', 0, 'data'), ['camvid'], "data must be of toy, got 'camvid'"),
     (('rows', 0, 'seeds'), [0, 'a'], "seeds must be whole numbers from 0 on, got 'a'"),
     (('rows', 0, 'seeds'), [0, 0], 'seeds names one twice'),
     (('rows', 0, 'cfg_options'), ['a'], 'cfg_options must be settings'),
+    (('rows', 0, 'cfg_options'), {'a.lr': '1e-3'}, "cfg_options a.lr is a text to YAML, '1e-3'; give .* as in 1.0e-3"),
+    (('rows', 0, 'cfg_options'), {'a': [{7: 1}]}, 'cfg_options a 0 must have texts as keys, got 7'),
+    (('rows', 0, 'cfg_options'), {'a': date(2026, 1, 1)}, 'cfg_options a must be a number, a text, a list or sett'),
     (('rows', 0, 'scores'), 'window', "scores must be of windows, got 'window'"),
     (('rows', 0, 'warm_start'), 'nothing.pth', 'warm_start: nothing.pth: no run of this plan'),
     (('rows', 0, 'warm_start'), 'vittm/seed7', 'no run of this plan'),
@@ -70,6 +75,7 @@ def test_a_wrong_plan_is_one_line(tmp_path, path, value, said):
 @pytest.mark.parametrize(('text', 'said'), [
     ('a: [', 'cannot be read as a plan'), ('- a', 'must be keys and values'), ('', 'must be keys and values'),
     ('1: 2', 'must be keys and values'), ('&a [*a]', 'must be keys and values'),
+    ('rows: [{a: 1}]\nrows: [{b: 2}]', 'rows is there twice'), ('rows: [{a: 1, a: 1}]', 'a is there twice'),
     ('x: !!python/object/apply:os.getcwd []', 'cannot be read as a plan')])
 def test_a_file_that_is_no_plan(tmp_path, text, said):
     file = tmp_path / 'plan.yaml'
@@ -78,6 +84,13 @@ def test_a_file_that_is_no_plan(tmp_path, text, said):
         read_plan(file)
     with pytest.raises(InputError, match='no such plan'):
         read_plan(tmp_path / 'other.yaml')
+
+
+def test_settings_that_hold_themselves(tmp_path):
+    settings = {}
+    settings['a'] = settings
+    with pytest.raises(InputError, match='cfg_options are nested too deep'):
+        read_plan(write_laboratory(tmp_path, rows=[PLAN['rows'][0] | dict(cfg_options=settings)]))
 
 
 def test_runs_name_each_other(tmp_path):

@@ -9,6 +9,7 @@ from mmseg_vittm.commands.laboratory import speed
 from mmseg_vittm.commands.laboratory.laboratory import Laboratory
 from mmseg_vittm.commands.laboratory.plan_file import read_plan
 from mmseg_vittm.commands.laboratory.scoring import in_windows, loaders, ways
+from mmseg_vittm.errors import InputError
 
 SMALL_CROP = {'model.data_preprocessor.size': [48, 48]}
 ROWS = [dict(name='vit_16', config='vit_16.py', scores=['windows'], cfg_options=SMALL_CROP),
@@ -22,6 +23,14 @@ def laboratory(folder, **changes) -> Laboratory:
 def test_each_model_is_measured_once(tmp_path):
     found = speed.models(laboratory(tmp_path), 'toy')
     assert [name for name, _ in found.values()] == ['vit_16', 'vit_16, windows', 'vittm']
+
+
+def test_a_model_that_gets_larger_images_is_measured_on_them(tmp_path):
+    larger = {'test_dataloader.dataset.pipeline.1.scale': 256}
+    lab = laboratory(tmp_path, rows=[ROWS[1], ROWS[1] | dict(name='larger', cfg_options=larger)])
+    found = speed.models(lab, 'toy')
+    assert [name for name, _ in found.values()] == ['vittm', 'larger']
+    assert [cost['input'] for cost in speed.costs(lab, 'toy').values()] == [[128, 128], [256, 256]]
 
 
 def test_windows_are_the_crop_by_two_thirds_of_it_where_the_image_is_larger(tmp_path):
@@ -47,6 +56,10 @@ def test_bfloat16_is_for_cpus_that_have_it(tmp_path, monkeypatch, flags, dtypes)
     monkeypatch.setattr(speed, 'resolve_device', lambda name: torch.device('cpu'))
     assert [way.dtype for way in speed.settings_of_runs(lab, 'toy')] == dtypes
     assert speed.thread_counts(lab) == [1]  # nobody has 1,024 cores here
+    only = laboratory(tmp_path, speed=dict(dtypes=['bf16']))
+    if dtypes == ['fp32']:
+        with pytest.raises(InputError, match='speed dtypes has bf16 alone, for which this CPU has no instructions'):
+            speed.settings_of_runs(only, 'toy')
 
 
 def test_a_measurement_counts_for_the_models_that_it_is_of(tmp_path):

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 from laboratories import PLAN, write_laboratory
 from rich.console import Console
+from tiny_models import ROOT
 
 from mmseg_vittm.commands.laboratory.carrying_out import carry_out, chosen
 from mmseg_vittm.commands.laboratory.laboratory import Laboratory
@@ -22,6 +24,7 @@ from mmseg_vittm.engine.work_dir.lock import LOCK
 from mmseg_vittm.errors import InputError, TrainingError, TrainingStopped
 
 STUB = Path(__file__).with_name('stub_train.py')
+CAMVID = ROOT / 'configs' / '_base_' / 'datasets' / 'camvid.py'
 
 
 class Counting(Laboratory):
@@ -68,6 +71,16 @@ def test_runs_come_in_order_after_what_they_need(lab):
     assert to_train(laboratory, laboratory.plan.runs()) == []
 
 
+def test_the_config_of_a_teacher_that_was_trained_otherwise_is_there(lab):
+    laboratory = lab('a', 'b', b=dict(teacher='a'))
+    done = laboratory.checkpoint(Run('toy', 'a', 0))
+    done.parent.mkdir(parents=True)
+    done.write_text('')
+    train(laboratory)
+    flag, config, checkpoint = started(laboratory, 'b')[0]['words'][-3:]
+    assert (flag, checkpoint) == ('--teacher', str(done)) and Path(config).is_file()
+
+
 def test_two_at_a_time_have_a_thread_each(lab, monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '7')
     rows = ('meets_one', 'meets_two', 'third')
@@ -97,10 +110,22 @@ def test_a_run_that_fails_stops_no_other_but_those_that_need_it(lab):
 
 def test_the_command_ends_with_the_failures_named(lab, tmp_path):
     laboratory, said = lab('fails'), io.StringIO()
-    with pytest.raises(TrainingError, match='1 of 1 trainings failed: toy/fails/seed0; the end of each log is above'):
-        carry_out(laboratory.plan, str(tmp_path / 'out'), str(laboratory.work_dir), {}, [], ['train'], 1, False, False,
-                  STUB, Console(file=said))
-    assert not (tmp_path / 'out').exists()
+    for stages, command in ((['train'], 'command'), (['train', 'report'], 'command, with overwrite=True,')):
+        with pytest.raises(TrainingError, match=f'1 of 1 trainings failed: toy/fails/seed0; .* the same {command} tri'):
+            carry_out(laboratory.plan, str(tmp_path / 'out'), str(laboratory.work_dir), {}, [], stages, 1, False, False,
+                      STUB, Console(file=said))
+        assert (tmp_path / 'out').exists() == ('report' in stages)
+
+
+def test_data_that_are_missing_are_told_once_before_anything_trains(lab, tmp_path):
+    laboratory = lab('a', 'b')
+    plan = read_plan(write_laboratory(tmp_path, rows=yaml.safe_load(Path(laboratory.plan.path).read_text())['rows'],
+                                      data=[dict(name='toy', image_size=[64, 64], config=str(CAMVID))]))
+    for stages, loader in ((['train'], 'train_dataloader'), (['train', 'score'], 'train_dataloader')):
+        with pytest.raises(InputError, match=f'nowhere.*{loader}.*; give data_root=toy=DIR, the folder that holds it'):
+            carry_out(plan, str(tmp_path / 'out'), str(laboratory.work_dir), dict(toy='nowhere'), [], stages, 1, False,
+                      False, STUB, Console(file=io.StringIO()))
+    assert not laboratory.work_dir.exists()
 
 
 def test_a_signal_has_the_runs_save_themselves_and_they_go_on(lab):

@@ -52,6 +52,17 @@ def test_curves_show_every_seed_and_their_mean():
     assert {line.get_linestyle() for line in axes.lines[:3]} == {'-'} and axes.lines[4].get_linestyle() == '--'
 
 
+def test_many_curves_are_told_apart():
+    points = ((500, 20.0), (1000, 40.0))
+    rows = [Curves(f'model {number}', (points, )) for number in range(10)]
+    rows += [Curves('warm', (points, ), 'model 0'), Curves('taught', (points, ), 'model 0')]
+    with house_style():
+        figure = curves_figure(rows, [])
+    legend = {(to_hex(line.get_color()), line.get_marker()): line.get_label() for line in figure.legends[0].get_lines()}
+    drawn = [(to_hex(line.get_color()), line.get_marker()) for line in figure.axes[0].lines[1::2]]
+    assert [legend[look] for look in drawn] == [row.name for row in rows]
+
+
 def test_the_mean_is_over_what_all_curves_have():
     assert mean_curve([[(1, 1.0), (2, 4.0), (3, 9.0)], [(2, 6.0), (3, 1.0), (4, 0.0)]]) == [(2, 5.0), (3, 5.0)]
 

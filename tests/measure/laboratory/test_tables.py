@@ -18,7 +18,7 @@ def seed(validation: float | None = None, shift: float | None = None) -> dict:
 def test_numbers_of_the_accuracy_table():
     table = accuracy_table([row('a', seeds={'0': seed(50.0, 30.0), '1': seed(51.5, 31.0)},
                                 margins=dict(validation={'fp32': MARGIN}))], 'fp32')
-    assert table[0] == '| model | M par. | GFLOPs | FPS | mIoU | seeds | shift mIoU | over ViTs | strict |'
+    assert table[0] == '| model | M par. | GFLOPs | FPS, fp32 | mIoU | seeds | shift mIoU | over ViTs | strict |'
     assert table[2] == ('| a | 3.00 | 12.0 | 12.3 | 50.75 | 50.00, 51.50 | 30.50 | +1.23 (+1.00, +1.47) | '
                         'faster than all |')
 
