@@ -1,3 +1,0 @@
-# ViTTM(32/16) with one hidden layer per token in the decode head.
-_base_ = './vittm_32_16.py'
-model = dict(decode_head=dict(channels=192, num_convs=1, kernel_size=1))
