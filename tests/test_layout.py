@@ -83,7 +83,7 @@ def lodging(module: str) -> str:
 
 def test_modules_are_found():
     assert len(MODULES) > 50 and module_of(PACKAGE / '__init__.py', PACKAGE) == ''
-    assert 'vittm.cells' in MODULES['vittm.block'] and 'weights.pretrained' in MODULES['backbones.vittm']
+    assert 'vittm.heads' in MODULES['vittm.block'] and 'weights.pretrained' in MODULES['backbones.vittm']
 
 
 @pytest.mark.parametrize('arrows,found', [

@@ -4,7 +4,8 @@ from functools import partial
 from timm.layers import DropPath, Mlp
 from torch import Tensor, nn
 
-from .cells import READ_HEADS, WRITE_HEADS
+from .cells import CELL, CellReadHead, CellWriteHead
+from .heads import HEADS
 from .vit_block import ViTOptions, vit_block
 
 StreamNorm = partial(nn.LayerNorm, eps=1e-6)
@@ -40,7 +41,7 @@ class ViTTMBlock(nn.Module):
         embed_dims: Width C of both streams.
         num_heads: Attention heads, of the encoder and of the read/write heads.
         mlp_ratio: Hidden size of the encoder's MLP over C.
-        read_write_head: A key of `cells.READ_HEADS`. The cell heads take memory in the order of cells.
+        read_write_head: A key of `heads.HEADS`, or `'cell'`, whose heads take memory in the order of cells.
         latent_dims: Width of queries and keys of the linear, latent and cell heads.
         num_tokens: (process, memory) tokens at the encoder's `img_size`.
         memory_mlp_ratio: Hidden size of the memory MLP over C; None for no MLP.
@@ -54,12 +55,14 @@ class ViTTMBlock(nn.Module):
                  num_tokens: tuple[int, int], memory_mlp_ratio: float | None = None, drop_path: float = 0.0,
                  write: bool = True, options: ViTOptions = PLAIN):
         super().__init__()
+        in_cells = read_write_head == CELL
+        reader, writer = (CellReadHead, CellWriteHead) if in_cells else (HEADS[read_write_head], ) * 2
         sizes = embed_dims, num_heads, latent_dims
         self.read_norm = StreamNorm(embed_dims)
-        self.read_head = READ_HEADS[read_write_head](*sizes, num_targets=num_tokens[0])
+        self.read_head = reader(*sizes, num_targets=num_tokens[0])
         self.encoder = vit_block(embed_dims, num_heads, mlp_ratio, drop_path, StreamNorm, options)
         self.write_norm = StreamNorm(embed_dims)
-        self.write_head = WRITE_HEADS[read_write_head](*sizes, num_targets=num_tokens[1]) if write else None
+        self.write_head = writer(*sizes, num_targets=num_tokens[1]) if write else None
         has_mlp = write and memory_mlp_ratio is not None
         self.memory_mlp = MemoryMlp(embed_dims, memory_mlp_ratio, drop_path) if has_mlp else nn.Identity()
 

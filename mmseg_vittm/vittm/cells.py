@@ -12,9 +12,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .heads import HEADS
 from .streams import Grid
 
+CELL = 'cell'
 
 class CellReadHead(nn.Module):
     """Scaled softmax attention of each target token to the source tokens of its cell.
@@ -28,7 +28,6 @@ class CellReadHead(nn.Module):
         latent_dims: Width c of queries and keys, a multiple of `num_heads`.
         num_targets: Ignored; any number of target tokens is fine.
     """
-    fixes_targets = False
 
     def __init__(self, embed_dims: int, num_heads: int, latent_dims: int, num_targets: int):
         super().__init__()
@@ -56,7 +55,6 @@ class CellWriteHead(nn.Module):
         latent_dims: Ignored: the head has no queries or keys.
         num_targets: Ignored; any multiple of the number of source tokens is fine.
     """
-    fixes_targets = False
 
     def __init__(self, embed_dims: int, num_heads: int, latent_dims: int, num_targets: int):
         super().__init__()
@@ -113,8 +111,3 @@ def check_cells(process_init: str, process_patch: Grid, memory_patch: Grid, fusi
     if fusion == 'erase':
         raise ValueError("read_write_head='cell' cannot work with fusion='erase', by which all memory tokens of a cell "
                          "become the same; give 'add' or 'add_erase'")
-
-
-CELL = 'cell'
-READ_HEADS = HEADS | {CELL: CellReadHead}
-WRITE_HEADS = HEADS | {CELL: CellWriteHead}

@@ -10,8 +10,9 @@ from torch.utils.checkpoint import checkpoint
 
 from .archs import check_choice, resolve_arch
 from .block import ViTTMBlock
-from .cells import CELL, READ_HEADS, by_cell, by_row, check_cells
+from .cells import CELL, by_cell, by_row, check_cells
 from .fusion import FUSIONS
+from .heads import HEADS
 from .streams import DownsampleStream, Grid, LatentStream, PatchStream, nearest_grid, to_pair
 from .vit_block import ViTOptions, rotary_embedding
 
@@ -76,7 +77,7 @@ class ViTTMEncoder(nn.Module):
         arch = resolve_arch(arch)
         self.options = ViTOptions(layer_scale, qk_norm, activation, mlp, rope)
         check_choice('process_init', process_init, PROCESS_INITS)
-        check_choice('read_write_head', read_write_head, tuple(READ_HEADS))
+        check_choice('read_write_head', read_write_head, (*HEADS, CELL))
         check_choice('fusion', fusion, tuple(FUSIONS))
         self.embed_dims, self.num_layers, num_heads = arch['embed_dims'], arch['num_layers'], arch['num_heads']
         self.rope = None if rope is None else rotary_embedding(rope, self.embed_dims // num_heads)
@@ -98,7 +99,7 @@ class ViTTMEncoder(nn.Module):
         self.with_cp = with_cp
         self._base_memory_grid, self._base_process_grid = self._init_grids(num_process_tokens)
         num_tokens = math.prod(self._base_process_grid), math.prod(self._base_memory_grid)
-        fixed = [f'read_write_head={read_write_head!r}'] * READ_HEADS[read_write_head].fixes_targets
+        fixed = [f'read_write_head={read_write_head!r}'] * (not self.in_cells and HEADS[read_write_head].fixes_targets)
         fixed += [f'fusion={fusion!r}'] * FUSIONS[fusion].fixes_targets
         self._fixes_tokens = ' and '.join(fixed)
 
