@@ -88,12 +88,14 @@ VITTM_B, VIT_B = (160000, 5e-4, 16, None, True), (160000, 1e-3, 8, None, False)
 RECIPES = {
     'segmenter_vittm_b_ade20k.py': VITTM_B,
     'segmenter_vittm_b_49_196_ade20k.py': (480000, 4e-3, 4, None, True),
+    'segmenter_vittm_b_49_196_cell_ade20k.py': VITTM_B,
     'segmenter_vittm_s_ade20k.py': VITTM_B,
     'segmenter_vit_b_ade20k.py': VIT_B,
     'segmenter_vit_b_384_ade20k.py': VIT_B,
     'segmenter_vit_b32_ade20k.py': VIT_B,
 }
-ASSUMED = {'segmenter_vittm_s_ade20k.py', 'segmenter_vit_b_384_ade20k.py', 'segmenter_vit_b32_ade20k.py'}
+ASSUMED = {'segmenter_vittm_b_49_196_cell_ade20k.py', 'segmenter_vittm_s_ade20k.py', 'segmenter_vit_b_384_ade20k.py',
+           'segmenter_vit_b32_ade20k.py'}
 
 
 def test_every_config_on_ade20k_has_a_recipe():
