@@ -46,7 +46,8 @@ def write_run(folder, sharded, more=RECORDED):
     return write_class_config(folder / 'tiny.py', data, model=TINY_VITTM, sharded=3 * sharded, more=more)
 
 
-@pytest.mark.parametrize('sharded', [False, True], ids=['folders', 'shards'])
+@pytest.mark.parametrize('sharded', [pytest.param(False, id='folders', marks=pytest.mark.slow),
+                                     pytest.param(True, id='shards')])
 def test_stopped_by_a_signal_and_resumed_it_is_the_whole_run(sharded, tmp_path):
     """The images, their augmentation, mixup and CutMix, drop path, the averaged weights, the schedules."""
     config = write_run(tmp_path, sharded)
@@ -66,7 +67,8 @@ def test_stopped_by_a_signal_and_resumed_it_is_the_whole_run(sharded, tmp_path):
                                     for head in ('process', 'memory') for k in (1, 5))
 
 
-@pytest.mark.parametrize('sharded', [False, True], ids=['folders', 'shards'])
+@pytest.mark.parametrize('sharded', [pytest.param(False, id='folders'),
+                                     pytest.param(True, id='shards', marks=pytest.mark.slow)])
 def test_two_processes_read_what_one_does(sharded, tmp_path):
     config = write_run(tmp_path, sharded, UNMIXED + PATHS)
     one = train(config, tmp_path / 'one')
