@@ -28,7 +28,8 @@ def segmentor(read_write_head: str = 'linear', classes: int = 7, **changes):
     """A narrow ViTTM with Segmenter's head in a SlideSegmentor; the same weights at every call."""
     cfg = Config.fromfile(ROOT / 'configs' / 'segmenter_vittm_b_ade20k.py')
     cfg.model.backbone.update(arch=dict(embed_dims=48, num_layers=2, num_heads=3, mlp_ratio=4.0), img_size=CROP,
-                              process_patch_size=14, memory_patch_size=14, read_write_head=read_write_head)
+                              process_patch_size=28 if read_write_head == 'cell' else 14, memory_patch_size=14,
+                              read_write_head=read_write_head)
     cfg.model.decode_head.update(in_channels=96, channels=48, embed_dims=48, num_heads=3, num_classes=classes)
     cfg.model.test_cfg = ConfigDict(mode='slide', crop_size=CROP, stride=(40, 40))
     cfg.model.update(changes)
@@ -65,7 +66,7 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize('read_write_head', HEADS)
+@pytest.mark.parametrize('read_write_head', (*HEADS, 'cell'))
 def test_the_same_logits_and_labels(read_write_head):
     plain = segmentor(read_write_head)
     fast = optimize(copy.deepcopy(plain))
