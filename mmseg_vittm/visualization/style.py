@@ -52,14 +52,18 @@ def add_legend(figure: Figure, rows: Sequence[Sequence[Artist]], title: str | No
         figure: The figure.
         rows: Artists with labels, by row; a row of more than `columns` goes on in the next.
         title: The title.
-        columns: Entries side by side.
+        columns: Entries side by side; fewer where they would be wider than the figure.
     """
     columns = min(columns, max(map(len, rows)))
     lines = [row[first:first + columns] for row in rows for first in range(0, len(row), columns)]
     blank = Line2D([], [], ls='', label=' ')
     handles = [line[column] if column < len(line) else blank for column in range(columns) for line in lines]
-    return figure.legend(handles=handles, ncols=columns, title=title and textwrap.fill(title, TITLE_LINE),
-                         loc='outside upper left', alignment='left', columnspacing=1.4, handletextpad=0.5)
+    legend = figure.legend(handles=handles, ncols=columns, title=title and textwrap.fill(title, TITLE_LINE),
+                           loc='outside upper left', alignment='left', columnspacing=1.4, handletextpad=0.5)
+    if columns > 1 and legend.get_window_extent().width > figure.bbox.width:
+        legend.remove()
+        return add_legend(figure, rows, title, columns - 1)
+    return legend
 
 
 def add_notes(figure: Figure, notes: Sequence[str]) -> None:

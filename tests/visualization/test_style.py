@@ -37,3 +37,15 @@ def test_legends_are_read_row_by_row():
     rows = [''.join(name for name in places if abs(places[name][1] - places[first][1]) < 3) for first in 'aef']
     assert rows == ['abcd', 'e', 'fg']
     assert places['a'][0] < places['b'][0] and abs(places['a'][0] - places['f'][0]) < 3
+
+
+@pytest.mark.parametrize('length, columns', [(8, 4), (26, 3), (40, 2), (90, 1)])
+def test_a_legend_is_no_wider_than_its_figure(length, columns):
+    with style.house_style():
+        figure = style.new_figure(3)
+        handles = [matplotlib.lines.Line2D([], [], label=f'{number}' * length) for number in range(5)]
+        legend = style.add_legend(figure, [handles])
+        figure.canvas.draw()
+    box = legend.get_window_extent()
+    assert figure.legends == [legend] and (box.x1 <= figure.bbox.x1 or columns == 1)
+    assert legend._ncols == columns

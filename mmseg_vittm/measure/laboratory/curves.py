@@ -10,6 +10,7 @@ from ...visualization import style
 from ...visualization.style import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY
 
 HEIGHT = 4.2  # inches
+FEW, MORE = 8, 0.08  # names that fit into it, inches for each further one
 COLOURS = (RED, BLUE, GREEN, ORANGE, PINK, SKY, BLACK)
 MARKERS = ('o', '^', 's', 'D', 'v')  # of rows that share a colour, in turn
 
@@ -41,7 +42,7 @@ def curves_figure(rows: Sequence[Curves], notes: Sequence[str], title: str | Non
     Returns:
         The figure; make and save it in `house_style`.
     """
-    figure = style.new_figure(HEIGHT)
+    figure = style.new_figure(HEIGHT + MORE * max(len(rows) - FEW, 0))
     axes, handles = figure.subplots(), []
     kin = list(dict.fromkeys(row.kin or row.name for row in rows))
     alike: Counter[tuple[str, str]] = Counter()

@@ -14,6 +14,7 @@ from ..plots.labels import label_points
 from .margins import front
 
 HEIGHT = 4.6  # inches
+FEW, MORE = 12, 0.16  # names that fit into it, inches for each further one
 LOOKS = {'ViT': (BLUE, 's'), 'ViTTM': (RED, 'o')}
 OTHERS = ((GREEN, '^'), (PINK, 'D'), (ORANGE, 'v'))  # of further families, in turn
 SUBS = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0])  # numbers on the axis of speed, of every decade
@@ -60,7 +61,7 @@ def pareto_figure(spots: Sequence[Spot], notes: Sequence[str], title: str | None
     Raises:
         InputError: adjustText is not installed.
     """
-    figure = style.new_figure(HEIGHT)
+    figure = style.new_figure(HEIGHT + MORE * max(len(spots) - FEW, 0))
     axes, looks = figure.subplots(), looks_of([spot.family for spot in spots])
     axes.set_xscale('log')
     along = front([(spot.fps, spot.mean) for spot in spots if spot.is_front])
