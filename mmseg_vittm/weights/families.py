@@ -31,6 +31,11 @@ class WeightFamily:
         """Tells whether a file's weights are of this family."""
         return any(re.fullmatch(self.mark, name) for name in state)
 
+    @property
+    def described(self) -> str:
+        """The title, and the name that a file of no family lacks, where the mark is one name and no pattern."""
+        return f'{self.title} (no {self.mark!r})' if re.escape(self.mark) == self.mark else self.title
+
     def rename(self, state: dict[str, Tensor], report: LoadReport) -> dict[str, Tensor]:
         """Returns weights under our names; names of no rule are kept, so that loading refuses them by name."""
         return rename(state, self.rules, report.drop)
@@ -73,6 +78,6 @@ def recognise(state: dict[str, Tensor], families: Sequence[WeightFamily], path: 
     for family in families:
         if family.owns(state):
             return family
-    titles = ', nor '.join(dict.fromkeys(family.title for family in families))
+    titles = ', nor '.join(dict.fromkeys(family.described for family in families))
     raise CheckpointError(f'{path}: by the names of its weights, neither {titles}; it begins with '
                           f'{", ".join(map(shown, list(state)[:4]))}')
