@@ -180,6 +180,7 @@ def test_stopped_in_the_middle(model, tmp_path, number):
     clip, before = long_video(model, tmp_path)
 
     def segment():
+        signal.signal(number, signal.SIG_DFL)  # under nohup the tests inherit an ignored SIGHUP
         with open(tmp_path / 'said', 'w') as file:
             os.dup2(file.fileno(), 1)
             sys.stderr = file
