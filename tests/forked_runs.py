@@ -15,7 +15,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from tiny_models import ROOT
-from tool_runs import free_port, write_config
+from tool_runs import free_port, in_the_foreground, write_config
 
 from mmseg_vittm.commands.options import run as run_main
 from mmseg_vittm.weights.whole_model import read_checkpoint
@@ -152,6 +152,7 @@ def _inside(main, arguments, environment, log, before, rank):
     sys.stderr = open(2, 'w', closefd=False)  # noqa: SIM115
     os.environ.update({name: str(value) for name, value in environment.items()})
     sys.argv = arguments
+    in_the_foreground()
     torch.set_num_threads(1)
     # Most of a short run's time goes into these, and nothing here depends on them.
     Config.pretty_text = property(lambda config: 'max_iters = 0')

@@ -1,6 +1,7 @@
 """Tools as users run them: processes, on a tiny model and a handful of toy scenes."""
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -42,6 +43,12 @@ tta_pipeline = [
     ]),
 ]
 """
+
+
+def in_the_foreground() -> None:
+    """Has this process, a child of the tests, obey signals, which a background job of a shell and nohup ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass

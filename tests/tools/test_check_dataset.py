@@ -12,7 +12,7 @@ from bad_files import splits_config, spoil, write_set
 from PIL import Image
 from tiny_models import ROOT
 from tool_inside import error_inside
-from tool_runs import environment, run_tool, tool_command
+from tool_runs import environment, in_the_foreground, run_tool, tool_command
 
 
 def write_config(path, root) -> str:
@@ -89,7 +89,7 @@ def test_interrupt_is_clean(tmp_path):
     process = subprocess.Popen(
         tool_command('check_dataset.py', config, '--workers', '2'), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True, env=environment(PYTHONUNBUFFERED=1),
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # which a shell's background job ignores
+        preexec_fn=in_the_foreground)
     for line in process.stdout:
         if 'checking' in line:
             break

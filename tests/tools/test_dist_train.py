@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from forked_runs import train
-from tool_runs import environment, free_port, losses, run_tool, tool_command, write_config
+from tool_runs import environment, free_port, in_the_foreground, losses, run_tool, tool_command, write_config
 
 TRAINS = re.compile(r'Iter\(train\) \[ *3/')
 
@@ -44,7 +44,7 @@ def training(folder: Path, *options: object):
                            'default_hooks.checkpoint.interval=100000', *options)
     with open(log, 'w') as file:
         run = subprocess.Popen(command, stdout=file, stderr=file, env=environment(PORT=free_port()),
-                               start_new_session=True)
+                               start_new_session=True, preexec_fn=in_the_foreground)
     processes = []
     try:
         until = time.monotonic() + 120

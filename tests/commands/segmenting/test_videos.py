@@ -18,7 +18,7 @@ import torch
 from limited import tree
 from PIL import Image
 from seeing import make_video, random_model, video_frames
-from tool_runs import environment, tool_command, write_config
+from tool_runs import environment, in_the_foreground, tool_command, write_config
 
 from mmseg_vittm.commands.interrupts import clean_end
 from mmseg_vittm.commands.segmenting import videos
@@ -180,7 +180,7 @@ def test_stopped_in_the_middle(model, tmp_path, number):
     clip, before = long_video(model, tmp_path)
 
     def segment():
-        signal.signal(number, signal.SIG_DFL)  # under nohup the tests inherit an ignored SIGHUP
+        in_the_foreground()
         with open(tmp_path / 'said', 'w') as file:
             os.dup2(file.fileno(), 1)
             sys.stderr = file
