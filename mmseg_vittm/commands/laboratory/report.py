@@ -1,5 +1,6 @@
 """The report of a laboratory: results.json, table.md and pictures, all of the same numbers."""
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,7 @@ def write_report(plan: Plan, results: dict[str, Any], folder: Path) -> list[Path
     with house_style():
         drawn = {(data, stem): (caption, render_files(figure)) for data in plan.data
                  for stem, caption, figure in _figures(plan, results, data)}
-    contents: dict[str, str | bytes] = {RESULTS: json.dumps(results, indent=1) + '\n'}
+    contents: dict[str, str | bytes] = {RESULTS: _json(results)}
     lines = [WRITTEN, '']
     for data in plan.data:
         lines += _section(plan, results, data)
@@ -70,6 +71,12 @@ def write_report(plan: Plan, results: dict[str, Any], folder: Path) -> list[Path
     for name, content in contents.items():
         write_whole(folder / name, content)
     return [folder / name for name in contents]
+
+
+def _json(results: dict) -> str:
+    """As text whose lists of numbers take a line each; inside strings JSON has no line breaks."""
+    return re.sub(r'\[\n([^]["{}]+)\]', lambda found: f'[{" ".join(found[1].split())}]',
+                  json.dumps(results, indent=1)) + '\n'
 
 
 def _section(plan: Plan, results: dict, data: str) -> Iterator[str]:
