@@ -10,12 +10,12 @@ from .version import __version__
 from .weights.files import trust_checkpoints
 
 # Of what is exported: classes that registries know, and what needs the stack without being registered.
-_REGISTERED = ('CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'SlideSegmentor',
-               'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM')
+_REGISTERED = ('ALGM', 'CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'LookupViT',
+               'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToMe', 'ToyScenes', 'ViTBackbone', 'ViTTM')
 _FUNCTIONS = ('Prediction', 'Predictor', 'load_model', 'optimize')
 
 if stack_installed():
-    from .backbones import ViTBackbone, ViTTM
+    from .backbones import ALGM, LookupViT, ToMe, ViTBackbone, ViTTM
     from .classification import ImageClassifier, ImageFolders, ImageShards
     from .datasets import CheckedDataset, ToyScenes
     from .engine import StrictRunner
@@ -29,6 +29,6 @@ else:
             raise ImportError(HINT)
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
-__all__ = ['CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'Prediction', 'Predictor',
-           'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToyScenes', 'ViTBackbone', 'ViTTM', '__version__',
-           'load_model', 'optimize', 'trust_checkpoints', 'vittm']
+__all__ = ['ALGM', 'CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'LookupViT', 'Prediction',
+           'Predictor', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToMe', 'ToyScenes', 'ViTBackbone', 'ViTTM',
+           '__version__', 'load_model', 'optimize', 'trust_checkpoints', 'vittm']

@@ -196,7 +196,7 @@ def test_the_laboratorys_models_differ_in_patches_and_maps_alone(name):
     for channels in ('in_channels', 'channels'):
         control.model.decode_head.pop(channels)
     assert cfg.to_dict() == control.to_dict()
-    if backbone.type == 'ViTTM':
+    if backbone.type in ('ViTTM', 'LookupViT'):
         assert backbone.arch == dict(embed_dims=192, num_layers=6, num_heads=3, mlp_ratio=4.0)
     else:
         assert (backbone.model_name, backbone.num_layers) == ('vit_tiny_patch16_224', 6)

@@ -1,5 +1,8 @@
-"""MMSegmentation backbones: ViTTM, and what the paper compares it with."""
+"""MMSegmentation backbones: ViTTM, and what it is compared with."""
+from .algm import ALGM
+from .lookupvit import LookupViT
+from .tome import ToMe
 from .vit import ViTBackbone
 from .vittm import ViTTM
 
-__all__ = ['ViTBackbone', 'ViTTM']
+__all__ = ['ALGM', 'LookupViT', 'ToMe', 'ViTBackbone', 'ViTTM']

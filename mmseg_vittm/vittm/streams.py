@@ -37,14 +37,14 @@ def nearest_grid(num_tokens: int, aspect: float) -> Grid:
     return height, num_tokens // height
 
 
-def resize_matrix(old: int, new: int, device: torch.device) -> Tensor:
-    """Returns the (new, old) float32 matrix that resamples a line of `old` values, bicubic and antialiased."""
+def resize_matrix(old: int, new: int, device: torch.device, mode: str = 'bicubic') -> Tensor:
+    """Returns the (new, old) float32 matrix that resamples a line of `old` values, antialiased."""
     lines = torch.eye(old, device=device)[None, None]
-    return F.interpolate(lines, size=(new, old), mode='bicubic', antialias=True)[0, 0]
+    return F.interpolate(lines, size=(new, old), mode=mode, antialias=True)[0, 0]
 
 
-def resample_positions(positions: Tensor, grid: Grid) -> Tensor:
-    """Resamples position embeddings (1, H, W, C) to another grid: (1, H', W', C).
+def resample_positions(positions: Tensor, grid: Grid, mode: str = 'bicubic') -> Tensor:
+    """Resamples position embeddings, or tokens, (B, H, W, C) to another grid: (B, H', W', C).
 
     Rows and columns apart, by matrices: the same numbers as timm's `resample_abs_pos_embed_nhwc` to 1e-5, but
     it compiles with dynamic shapes, where the backward pass of PyTorch's antialiased interpolation does not.
@@ -52,8 +52,8 @@ def resample_positions(positions: Tensor, grid: Grid) -> Tensor:
     if tuple(positions.shape[1:3]) == tuple(grid):
         return positions
     with torch.no_grad():
-        rows = resize_matrix(positions.shape[1], grid[0], positions.device)
-        columns = resize_matrix(positions.shape[2], grid[1], positions.device)
+        rows = resize_matrix(positions.shape[1], grid[0], positions.device, mode)
+        columns = resize_matrix(positions.shape[2], grid[1], positions.device, mode)
     resampled = torch.einsum('yh,bhwc->bywc', rows, positions.float())
     return torch.einsum('xw,bywc->byxc', columns, resampled).to(positions.dtype)
 
