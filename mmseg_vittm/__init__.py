@@ -11,11 +11,11 @@ from .weights.files import trust_checkpoints
 
 # Of what is exported: classes that registries know, and what needs the stack without being registered.
 _REGISTERED = ('ALGM', 'CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'LookupViT',
-               'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToMe', 'ToyScenes', 'ViTBackbone', 'ViTTM')
+               'RevViT', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToMe', 'ToyScenes', 'ViTBackbone', 'ViTTM')
 _FUNCTIONS = ('Prediction', 'Predictor', 'load_model', 'optimize')
 
 if stack_installed():
-    from .backbones import ALGM, LookupViT, ToMe, ViTBackbone, ViTTM
+    from .backbones import ALGM, LookupViT, RevViT, ToMe, ViTBackbone, ViTTM
     from .classification import ImageClassifier, ImageFolders, ImageShards
     from .datasets import CheckedDataset, ToyScenes
     from .engine import StrictRunner
@@ -30,5 +30,5 @@ else:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 __all__ = ['ALGM', 'CheckedDataset', 'ImageClassifier', 'ImageFolders', 'ImageShards', 'LookupViT', 'Prediction',
-           'Predictor', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToMe', 'ToyScenes', 'ViTBackbone', 'ViTTM',
-           '__version__', 'load_model', 'optimize', 'trust_checkpoints', 'vittm']
+           'Predictor', 'RevViT', 'SlideSegmentor', 'SlideTTAModel', 'StrictRunner', 'ToMe', 'ToyScenes', 'ViTBackbone',
+           'ViTTM', '__version__', 'load_model', 'optimize', 'trust_checkpoints', 'vittm']

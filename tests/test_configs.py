@@ -8,8 +8,8 @@ from tiny_models import ROOT
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.commands.configs.reading import datasets_of
 
-CONFIGS = sorted(path.relative_to(ROOT / 'configs').as_posix()
-                 for folder in ('', 'camvid', 'warm_start') for path in (ROOT / 'configs' / folder).glob('*.py'))
+CONFIGS = sorted(path.relative_to(ROOT / 'configs').as_posix() for folder in ('', 'camvid', 'rivals', 'warm_start')
+                 for path in (ROOT / 'configs' / folder).glob('*.py'))
 ADE20K = [name for name in CONFIGS if name.endswith('ade20k.py')]
 
 
@@ -93,9 +93,11 @@ RECIPES = {
     'segmenter_vit_b_ade20k.py': VIT_B,
     'segmenter_vit_b_384_ade20k.py': VIT_B,
     'segmenter_vit_b32_ade20k.py': VIT_B,
+    **{f'rivals/segmenter_{name}_ade20k.py': VIT_B for name in ('tome_b', 'algm_b', 'lookupvit_b', 'revvit_b')},
+    'rivals/segmenter_vittm_b_merged_ade20k.py': VITTM_B,
 }
 ASSUMED = {'segmenter_vittm_b_49_196_cell_ade20k.py', 'segmenter_vittm_s_ade20k.py', 'segmenter_vit_b_384_ade20k.py',
-           'segmenter_vit_b32_ade20k.py'}
+           'segmenter_vit_b32_ade20k.py', *(name for name in RECIPES if name.startswith('rivals/'))}
 
 
 def test_every_config_on_ade20k_has_a_recipe():
@@ -111,7 +113,8 @@ def test_every_config_on_ade20k_has_a_recipe():
 def test_recipe(name):
     cfg = load(name)
     iterations, lr, batch_size, total_batch_size, averaged = RECIPES[name]
-    crop = 504 if name in ('segmenter_vittm_b_ade20k.py', 'segmenter_vittm_s_ade20k.py') else 512
+    crop = 504 if name.split('/')[-1] in (
+        'segmenter_vittm_b_ade20k.py', 'segmenter_vittm_s_ade20k.py', 'segmenter_vittm_b_merged_ade20k.py') else 512
     assert tuple(cfg.crop_size) == (crop, crop)
     assert cfg.model.test_cfg.mode == 'slide' and tuple(cfg.model.test_cfg.stride) == (480, 480)
     assert tuple(find(cfg.test_pipeline, 'Resize')['scale']) == (2048, crop)
@@ -191,12 +194,12 @@ def test_the_laboratorys_models_differ_in_patches_and_maps_alone(name):
     cfg, control = load(name), load('camvid/vit_32_hidden.py' if hidden else 'camvid/vit_32.py')
     backbone, head = cfg.model.pop('backbone'), cfg.model.decode_head
     control.model.pop('backbone')
-    concatenated = 192 * (2 if backbone.get('out_tokens') == 'concat' else 1)
+    concatenated = 192 * (2 if backbone.get('out_tokens') == 'concat' or backbone.type == 'RevViT' else 1)
     assert (head.pop('in_channels'), head.pop('channels')) == (concatenated, 192 if hidden else concatenated)
     for channels in ('in_channels', 'channels'):
         control.model.decode_head.pop(channels)
     assert cfg.to_dict() == control.to_dict()
-    if backbone.type in ('ViTTM', 'LookupViT'):
+    if 'arch' in backbone:
         assert backbone.arch == dict(embed_dims=192, num_layers=6, num_heads=3, mlp_ratio=4.0)
     else:
         assert (backbone.model_name, backbone.num_layers) == ('vit_tiny_patch16_224', 6)

@@ -9,7 +9,7 @@ from ..vittm import resolve_arch
 from ..vittm.archs import check_choice
 from ..vittm.block import StreamNorm
 from ..vittm.streams import concat_maps, to_pair, tokens_to_map
-from ..weights.families import MAP_CLASSIFIER, OUR_LOOKUPVIT, WHOLE_MODEL
+from ..weights.families import OUR_LOOKUPVIT, WHOLE_MODEL
 from ..weights.pretrained import load_pretrained
 from ..weights.report import LoadReport
 from ..weights.warm_start.pending import Pending
@@ -43,7 +43,7 @@ class LookupViT(PretrainedBackbone):
         drop_path_rate: Stochastic depth of the last block; earlier ones have linearly less.
         with_cp: Recompute blocks in the backward pass: less memory, more time.
         frozen_layers: -1 for none, n for the embeddings and the first n blocks.
-        init_cfg: `dict(type='Pretrained', checkpoint=PATH)` loads, strictly, our own backbone weights, a classifier's
+        init_cfg: `dict(type='Pretrained', checkpoint=PATH)` loads, strictly, our own backbone weights
             or an MMSegmentation checkpoint with this backbone.
 
     Raises:
@@ -99,14 +99,14 @@ class LookupViT(PretrainedBackbone):
         return self.encoder.blocks
 
     def load_pretrained(self, path: str) -> LoadReport:
-        """Loads a checkpoint strictly: our own backbone weights, a classifier's or a whole model's."""
+        """Loads a checkpoint strictly: our own backbone weights or a whole model's."""
         built = len(self.encoder.blocks)
         unbuilt = [f'encoder.blocks.{i}.' for i in range(built, self.arch_layers)]
         if self.out_tokens == 'compressed':
             unbuilt += [f'encoder.blocks.{built - 1}.{part}.' for part in (
                 'infuse_norm', 'mlp_norm', 'exchange.give_back', 'exchange.mlp')]
         unbuilt += [f'norms.{stream}.' for stream in ('lookup', 'compressed')]
-        return load_pretrained(self, path, (WHOLE_MODEL, MAP_CLASSIFIER, OUR_LOOKUPVIT), unbuilt)
+        return load_pretrained(self, path, (WHOLE_MODEL, OUR_LOOKUPVIT), unbuilt)
 
     def take_vit(self, source: ViTWeights, report: LoadReport, calibration: str) -> Pending:
         """Refuses: half of LookupViT's weights have no like in a ViT.

@@ -52,6 +52,9 @@ class ViTTM(PretrainedBackbone):
         mlp: The encoder's: `'mlp' | 'swiglu' | 'swiglu_norm'`.
         rope: Rotary position embedding in the process tokens' self-attention: `'dinov3' | 'eva02' | 'rope_vit'`, or
             a dict, see `vittm.vit_block.resolve_rope`; None for none.
+        merge_tokens: Process tokens that each block merges into others by their likeness (ToMe): a number, or a float
+            up to 0.5, their share of those at the beginning. Maps have them back in their places. 0 merges none. Heads
+            `'linear' | 'cross' | 'latent'` and fusions `'add' | 'erase'` can have it, weights are the same.
         init_cfg: `dict(type='Pretrained', checkpoint=PATH)` loads, strictly, the authors' files, our own
             backbone weights or an MMSegmentation checkpoint with this backbone, `.pth` or `.safetensors`;
             `dict(type='WarmStart', checkpoint=FILE or timm's name)` begins from a ViT, see `WarmStart`.
@@ -82,6 +85,7 @@ class ViTTM(PretrainedBackbone):
                  activation: str = 'gelu',
                  mlp: str = 'mlp',
                  rope: str | dict | None = None,
+                 merge_tokens: int | float = 0,
                  init_cfg: dict | list | None = None):
         super().__init__(frozen_layers, init_cfg)
         check_choice('out_tokens', out_tokens, OUT_TOKENS)
@@ -94,7 +98,7 @@ class ViTTM(PretrainedBackbone):
             arch, img_size, in_channels, process_patch_size, memory_patch_size, process_init, num_process_tokens,
             read_write_head, latent_dims, fusion, memory_mlp_ratio, drop_path_rate, with_cp,
             write_last=out_tokens != 'process', layer_scale=layer_scale, qk_norm=qk_norm, activation=activation,
-            mlp=mlp, rope=rope)
+            mlp=mlp, rope=rope, merge_tokens=merge_tokens)
         self._freeze()
 
     def embeddings(self) -> list[nn.Module]:

@@ -51,6 +51,9 @@ def optimize(model: SlideSegmentor, dtype: str = 'fp32', compile: bool | dict = 
                          'leave out dtype and compile')
     if isinstance(model.network, FastNetwork):
         raise InputError('this model is optimized already; load it again for other options')
+    if compile and getattr(model.backbone, 'varies_tokens', False):
+        raise InputError(f'{type(model.backbone).__name__} keeps another number of tokens of each image, for which '
+                         'there would be no end of compiling; leave out compile')
     device = next(model.parameters()).device
     check_dtype(dtype, device)
     model.eval()

@@ -2,7 +2,7 @@
 
 Importing this registers the classifiers with timm: `timm.list_models('vittm*')`.
 """
-from . import timm_models
+from . import timm_models, tome
 from .archs import ARCHS, resolve_arch
 from .block import ViTTMBlock
 from .both import Both
@@ -12,4 +12,4 @@ from .fusion import FUSIONS
 from .heads import HEADS
 
 __all__ = ['ARCHS', 'FUSIONS', 'HEADS', 'Both', 'ViTTMBlock', 'ViTTMClassifier', 'ViTTMEncoder', 'resolve_arch',
-           'timm_models']
+           'timm_models', 'tome']

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from .cells import CELL, CellReadHead, CellWriteHead
 from .heads import HEADS
+from .merging import Merged
+from .merging_vit import run_merging
 from .vit_block import ViTOptions, vit_block
 
 StreamNorm = partial(nn.LayerNorm, eps=1e-6)
@@ -88,3 +90,29 @@ class ViTTMBlock(nn.Module):
         process, memory = self.write_norm(process), self.write_norm(memory)
         memory = write_fusion(memory, self.write_head(target=memory, source=process))
         return process, self.memory_mlp(memory)
+
+    def forward_merging(self, process: Merged, memory: Tensor, read_fusion: nn.Module, write_fusion: nn.Module,
+                        count: int) -> tuple[Merged, Tensor | None]:
+        """Runs equations 1-4 as `forward`, with ToMe in the encoder: there `count` pairs of process tokens merge.
+
+        A process token of size s counts as s equal ones, in the encoder's attention and where it is written.
+
+        Args:
+            process: M tokens, which stand for Np.
+            memory: (B, Nm, C).
+            read_fusion: As `forward`'s.
+            write_fusion: As `forward`'s.
+            count: Pairs; no more than half of the tokens merge.
+
+        Returns:
+            The process tokens, `count` fewer, and memory (B, Nm, C), None where the block does not write.
+        """
+        tokens, memory = self.read_norm(process.tokens), self.read_norm(memory)
+        tokens = read_fusion(tokens, self.read_head(target=tokens, source=memory))
+        process = run_merging(self.encoder, process.holding(tokens), count)
+        tokens = self.write_norm(process.tokens)
+        if self.write_head is None:
+            return process.holding(tokens), None
+        memory = self.write_norm(memory)
+        memory = write_fusion(memory, self.write_head(target=memory, source=tokens, sizes=process.sizes))
+        return process.holding(tokens), self.memory_mlp(memory)

@@ -13,6 +13,8 @@ from .block import ViTTMBlock
 from .cells import CELL, by_cell, by_row, check_cells
 from .fusion import FUSIONS
 from .heads import HEADS
+from .merging import Merged, check_merge_tokens, merged_per_block
+from .merging_vit import check_mergeable
 from .streams import DownsampleStream, Grid, LatentStream, PatchStream, nearest_grid, to_pair
 from .vit_block import ViTOptions, rotary_embedding
 
@@ -48,6 +50,8 @@ class ViTTMEncoder(nn.Module):
         mlp: The encoder's: `'mlp' | 'swiglu' | 'swiglu_norm'`.
         rope: Rotary position embedding in the process tokens' self-attention: `'dinov3' | 'eva02' | 'rope_vit'`, or
             a dict, see `vit_block.resolve_rope`; None for none.
+        merge_tokens: Process tokens that each block merges into others by their likeness (ToMe), a number, or a share
+            of those at the beginning, a float up to 0.5. They are put back in what comes out. 0 merges none.
 
     Raises:
         ValueError: An argument is out of range, or contradicts another; the message says which.
@@ -72,7 +76,8 @@ class ViTTMEncoder(nn.Module):
                  qk_norm: bool = False,
                  activation: str = 'gelu',
                  mlp: str = 'mlp',
-                 rope: str | dict | None = None):
+                 rope: str | dict | None = None,
+                 merge_tokens: int | float = 0):
         super().__init__()
         arch = resolve_arch(arch)
         self.options = ViTOptions(layer_scale, qk_norm, activation, mlp, rope)
@@ -102,6 +107,13 @@ class ViTTMEncoder(nn.Module):
         fixed = [f'read_write_head={read_write_head!r}'] * (not self.in_cells and HEADS[read_write_head].fixes_targets)
         fixed += [f'fusion={fusion!r}'] * FUSIONS[fusion].fixes_targets
         self._fixes_tokens = ' and '.join(fixed)
+        check_merge_tokens(merge_tokens, num_tokens[0], self.num_layers)
+        against = [*fixed, *["read_write_head='cell'"] * self.in_cells, *[f'rope={rope!r}'] * (rope is not None)]
+        if merge_tokens and against:
+            raise ValueError(f'merge_tokens={merge_tokens} changes how many process tokens there are and where, which '
+                             f"{' and '.join(against)} cannot have; take read_write_head 'linear', 'cross' or "
+                             "'latent', fusion 'add' or 'erase', no rope, or merge_tokens=0")
+        self.merge_tokens = merge_tokens
 
         dims = self.embed_dims
         self.memory_stream = PatchStream(self.memory_patch_size, in_channels, dims, self._base_memory_grid)
@@ -119,6 +131,8 @@ class ViTTMEncoder(nn.Module):
                        options=self.options)
             for i in range(self.num_layers))
         self.read_fusion = FUSIONS[fusion](dims, num_tokens[0])
+        if merge_tokens:
+            check_mergeable(self.blocks[0].encoder)
         writes = write_last or last > 0
         self.write_fusion = FUSIONS[fusion](dims, num_tokens[1]) if writes else nn.Identity()
         self.apply(init_linear)
@@ -221,16 +235,19 @@ class ViTTMEncoder(nn.Module):
         process, memory = self.embed(images)
         process_grid, memory_grid = self.grids(*images.shape[2:])
         rope = self.rotary(process_grid)
-        streams = []
+        count = merged_per_block(self.merge_tokens, math.prod(process_grid))
+        process, streams = Merged(process) if count else process, []
         for i, block in enumerate(self.blocks[:max(indices) + 1]):
+            run = block.forward_merging if count else block
+            given = process, memory, self.read_fusion, self.write_fusion, count or rope
             if self.with_cp and self.training and torch.is_grad_enabled():
-                process, memory = checkpoint(block, process, memory, self.read_fusion, self.write_fusion, rope,
-                                             use_reentrant=False)
+                process, memory = checkpoint(run, *given, use_reentrant=False)
             else:
-                process, memory = block(process, memory, self.read_fusion, self.write_fusion, rope)
+                process, memory = run(*given)
             if i in indices:
                 in_cells = self.in_cells and memory is not None
-                streams.append((process, by_row(memory, memory_grid, process_grid) if in_cells else memory))
+                streams.append((process.unmerged() if count else process,
+                                by_row(memory, memory_grid, process_grid) if in_cells else memory))
         return streams
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:

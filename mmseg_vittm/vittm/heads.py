@@ -1,7 +1,8 @@
 """The read/write heads: how a target stream gathers from a source stream (paper, section 3.2).
 
 A head maps a source (B, Ns, C) and a target (B, Nt, C) to an update (B, Nt, C) of the target. Reading, the
-process tokens are the target and the memory tokens the source; writing, the other way round.
+process tokens are the target and the memory tokens the source; writing, the other way round. Where source tokens were
+merged, their `sizes` (B, Ns) say as how many equal ones each counts; None: as one.
 """
 import torch
 import torch.nn.functional as F
@@ -49,12 +50,12 @@ class LinearAttentionHead(KeyValueHead):
     def __init__(self, embed_dims: int, num_heads: int, latent_dims: int, num_targets: int):
         super().__init__(embed_dims, num_heads, latent_dims)
 
-    def forward(self, target: Tensor, source: Tensor) -> Tensor:
-        """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
+    def forward(self, target: Tensor, source: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C) of `sizes` (B, Ns)."""
         q, k = self.q(target), self.k(source)
         if self.projects_tokens:
-            return linear_attention(q, k, self.v(source), self.num_heads)
-        return projected_linear_attention(q, k, source, self.v.weight, self.v.bias, self.num_heads)
+            return linear_attention(q, k, self.v(source), self.num_heads, sizes)
+        return projected_linear_attention(q, k, source, self.v.weight, self.v.bias, self.num_heads, sizes)
 
 
 class CrossAttentionHead(KeyValueHead):
@@ -74,12 +75,13 @@ class CrossAttentionHead(KeyValueHead):
         self.v_norm = nn.LayerNorm(embed_dims, eps=1e-5)
         self.proj = nn.Linear(embed_dims, embed_dims)
 
-    def forward(self, target: Tensor, source: Tensor) -> Tensor:
-        """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
+    def forward(self, target: Tensor, source: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C) of `sizes` (B, Ns)."""
         q = split_heads(self.q_norm(self.q(target)), self.num_heads)
         k = split_heads(self.k_norm(self.k(source)), self.num_heads)
         v = split_heads(self.v_norm(self.v(source)), self.num_heads)
-        return self.proj(merge_heads(F.scaled_dot_product_attention(q, k, v)))
+        bias = None if sizes is None else sizes.log()[:, None, None].to(q.dtype)
+        return self.proj(merge_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=bias)))
 
 
 class LatentAttentionHead(KeyValueHead):
@@ -99,10 +101,11 @@ class LatentAttentionHead(KeyValueHead):
         self.v_norm = nn.LayerNorm(embed_dims, eps=1e-5)
         self.proj = nn.Linear(embed_dims, embed_dims)
 
-    def forward(self, target: Tensor, source: Tensor) -> Tensor:
-        """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C)."""
+    def forward(self, target: Tensor, source: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """Returns the update (B, Nt, C) of `target` (B, Nt, C) from `source` (B, Ns, C) of `sizes` (B, Ns)."""
         q = split_heads(self.q_norm(self.q(target)), self.num_heads).softmax(dim=-1)
-        k = split_heads(self.k_norm(self.k(source)), self.num_heads).softmax(dim=-2)
+        k = split_heads(self.k_norm(self.k(source)), self.num_heads)
+        k = (k if sizes is None else k + sizes.log()[:, None, :, None].to(k.dtype)).softmax(dim=-2)
         v = split_heads(self.v_norm(self.v(source)), self.num_heads)
         return self.proj(merge_heads(q @ (k.transpose(-2, -1) @ v)))
 

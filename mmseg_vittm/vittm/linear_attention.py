@@ -14,10 +14,11 @@ def merge_heads(tokens: Tensor) -> Tensor:
     return tokens.transpose(1, 2).flatten(2)
 
 
-def linear_attention_reference(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor:
+def linear_attention_reference(q: Tensor, k: Tensor, v: Tensor, num_heads: int, sizes: Tensor | None = None) -> Tensor:
     """The definition, as `linear_attention`: every target weighs every source, phi(q) phi(k)^T, (Nt, Ns) numbers."""
     phi_q, phi_k = (split_heads(1 + F.elu(tokens), num_heads) for tokens in (q, k))
     weights = phi_q @ phi_k.transpose(-2, -1)  # (B, heads, Nt, Ns)
+    weights = weights if sizes is None else weights * sizes[:, None, None]
     return merge_heads(weights @ split_heads(v, num_heads) / (weights.sum(dim=-1, keepdim=True) + 1e-6))
 
 
@@ -31,7 +32,7 @@ def feature_map(x: Tensor) -> Tensor:
     return (x - positive).exp() + positive
 
 
-def linear_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor:
+def linear_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int, sizes: Tensor | None = None) -> Tensor:
     """Returns phi(q) (phi(k)^T v) / (phi(q) sum(phi(k)) + 1e-6), per attention head.
 
     It is computed in this order, from the right, and the division is done on the queries;
@@ -42,18 +43,19 @@ def linear_attention(q: Tensor, k: Tensor, v: Tensor, num_heads: int) -> Tensor:
         k: Keys (B, Ns, c), likewise.
         v: Values (B, Ns, C).
         num_heads: Attention heads; divides c and C.
+        sizes: (B, Ns): each source counts as so many equal ones; None: as one.
 
     Returns:
         (B, Nt, C).
     """
-    q, k = feature_map(q), feature_map(k)
+    q, k = feature_map(q), _counted(feature_map(k), sizes)
     summary = split_heads(k, num_heads).transpose(-2, -1) @ split_heads(v, num_heads)
     return _look_up(q, k, summary, num_heads)
 
 
 def projected_linear_attention(q: Tensor, k: Tensor, source: Tensor, weight: Tensor, bias: Tensor,
-                               num_heads: int) -> Tensor:
-    """Returns `linear_attention(q, k, source @ weight.T + bias, num_heads)` without projecting every source token.
+                               num_heads: int, sizes: Tensor | None = None) -> Tensor:
+    """Returns `linear_attention(q, k, source @ weight.T + bias, ...)` without projecting every source token.
 
     phi(k)^T (X W^T + 1 b^T) = (phi(k)^T X) W^T + (phi(k)^T 1) b^T: the c x C summary is projected in place of Ns
     tokens, which is 3 to 4 times less work where there are more tokens than channels per head.
@@ -65,15 +67,21 @@ def projected_linear_attention(q: Tensor, k: Tensor, source: Tensor, weight: Ten
         weight: The values' projection (C, C).
         bias: Its bias (C).
         num_heads: Attention heads; divides c and C.
+        sizes: (B, Ns): each source counts as so many equal ones; None: as one.
 
     Returns:
         (B, Nt, C).
     """
-    q, k = feature_map(q), feature_map(k)
+    q, k = feature_map(q), _counted(feature_map(k), sizes)
     summary = (k.transpose(1, 2) @ source).unflatten(1, (num_heads, -1))  # (B, heads, c / heads, C)
     summary = summary @ weight.unflatten(0, (num_heads, -1)).transpose(1, 2)  # (B, heads, c / heads, C / heads)
     totals = k.sum(dim=1).unflatten(1, (num_heads, -1, 1))  # (B, heads, c / heads, 1)
     return _look_up(q, k, summary + totals * bias.unflatten(0, (num_heads, 1, -1)), num_heads)
+
+
+def _counted(k: Tensor, sizes: Tensor | None) -> Tensor:
+    """Returns keys (B, Ns, c), after the feature map, as often as their tokens count."""
+    return k if sizes is None else k * sizes.unsqueeze(2).to(k.dtype)
 
 
 def _look_up(q: Tensor, k: Tensor, summary: Tensor, num_heads: int) -> Tensor:

@@ -126,20 +126,13 @@ def merge_likest(merged: Merged, metric: Tensor, count: int, prefix: int = 0) ->
         return merged
     pairs = pair_up(merged, metric, prefix)
     likest = pairs.similarity.argsort(dim=1, descending=True, stable=True)[:, :count]
-    chosen = torch.zeros_like(pairs.similarity, dtype=torch.bool).scatter(1, likest, True)
+    chosen = torch.zeros_like(pairs.similarity, dtype=torch.bool).scatter(1, likest, likest >= 0)
     return merge_pairs(merged, pairs, chosen, length - count)
 
 
 def merged_per_block(merge_tokens: int | float, num_tokens: int) -> int:
     """Returns how many tokens each block merges away: the number itself, or a share of the input's tokens."""
     return merge_tokens if isinstance(merge_tokens, int) else round(merge_tokens * num_tokens)
-
-
-def tokens_left(per_block: int, num_tokens: int, num_blocks: int) -> int:
-    """Returns how many of the tokens are left after so many blocks, none of which merges more than half of them."""
-    for _ in range(num_blocks):
-        num_tokens -= min(per_block, num_tokens // 2)
-    return num_tokens
 
 
 def check_merge_tokens(merge_tokens: int | float, num_tokens: int, num_blocks: int) -> None:
@@ -152,8 +145,8 @@ def check_merge_tokens(merge_tokens: int | float, num_tokens: int, num_blocks: i
     if not number and not (type(merge_tokens) is float and 0 <= merge_tokens <= 0.5):
         raise ValueError('merge_tokens must be a number of tokens that each block merges away, from 0, or their share '
                          f"of the input's tokens, a float from 0.0 to 0.5; got {merge_tokens!r}")
-    per_block = merged_per_block(merge_tokens, num_tokens)
-    left = tokens_left(per_block, num_tokens, num_blocks)
-    if per_block and left < 2:
-        raise ValueError(f'merge_tokens={merge_tokens!r} leaves {left} of {num_tokens} tokens after {num_blocks} '
-                         'blocks, fewer than two; give a smaller number, a larger img_size or smaller patches')
+    merged = merged_per_block(merge_tokens, num_tokens) * num_blocks
+    if merged and num_tokens - merged < 2:
+        raise ValueError(f'merge_tokens={merge_tokens!r} in each of {num_blocks} blocks merges {merged} of '
+                         f'{num_tokens} tokens away, which leaves fewer than two; give '
+                         f'{max(0, num_tokens - 2) // num_blocks} or less, a larger img_size or smaller patches')

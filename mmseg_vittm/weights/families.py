@@ -65,12 +65,10 @@ VIT_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\.patch_embe
 # The state dict of timm's ViTTM, for its backbone.
 TIMM_VITTM = WeightFamily("timm's ViTTM state dict", r'memory_fc_norm\..*', (
     Rule(r'(encoder\..*)', r'\1'), Rule(r'(?:process|memory)_(?:norm|fc_norm|head)\..*', None, 'classification only')))
-# A classifier on the maps of one of our backbones (`backbones.classifiers`), for that backbone.
-MAP_CLASSIFIER = WeightFamily("a classifier's checkpoint", r'network\.backbone\..*', (
-    Rule(r'network\.backbone\.(.*)', r'\1'), Rule(r'network\.head\..*', None, 'classification only'), _NO_NETWORK))
 OUR_LOOKUPVIT = WeightFamily('our backbone weights', r'encoder\.blocks\.\d+\.gather_norm\..*', ())
 OUR_VITTM = WeightFamily('our backbone weights', r'encoder\..*', ())
 OUR_VIT = WeightFamily('our backbone weights', r'vit\..*', ())
+OUR_REVVIT = WeightFamily('our backbone weights', r'patch_stream\..*', ())
 
 
 def recognise(state: dict[str, Tensor], families: Sequence[WeightFamily], path: str | Path) -> WeightFamily:

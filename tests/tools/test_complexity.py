@@ -10,11 +10,13 @@ KEYS = {'table', 'row', 'params_m', 'gflops', 'gflops_paper', 'latency_ms', 'lat
 
 def test_the_tool_rebuilds_a_table(tmp_path, monkeypatch, capsys):
     path = tmp_path / 'new' / 'table.json'
-    done = run_tool('complexity.py', '--paper', '8', '--json', path)
+    done = run_tool('complexity.py', '--paper', '5', '--json', path)
     records = json.loads(path.read_text())
-    assert len(records) == 3 and all(set(record) >= KEYS for record in records)
-    assert [record['latency_ms'] for record in records] == [None] * 3
+    assert len(records) == 33 and all(set(record) >= KEYS for record in records)
+    assert [record['latency_ms'] for record in records] == [None] * 33
+    assert {record['table'] for record in records} == {5}
     assert 'ViTTM-B(64, 64)' in done.stdout and '126.5' in done.stdout and "fewer than the paper's" in done.stdout
+    assert all(done.stdout.count(title) == 1 for title in ("Rev-ViT-B's 86 M", "LookupViT's 90 M"))
     assert str(path) in error_inside(monkeypatch, capsys, 'complexity.py', '--paper', '8', '--json', path)
 
 
@@ -39,6 +41,6 @@ def test_bad_input(tmp_path, monkeypatch, capsys):
     runtime = ROOT / 'configs' / '_base_' / 'default_runtime.py'
     assert 'no model' in error_inside(monkeypatch, capsys, 'complexity.py', runtime)
     toy = ROOT / 'configs' / 'segmenter_vit_t_toy.py'
-    for arguments in ((), ('--paper', 5), (toy, '--latency'), (toy, '--batch-size', 3),
+    for arguments in ((), ('--paper', 6), (toy, '--latency'), (toy, '--batch-size', 3),
                       ('--paper', 8, '--device', 'cpu'), ('--paper', 8, '--size', 9, 9)):
         assert 'usage' in error_inside(monkeypatch, capsys, 'complexity.py', *arguments)

@@ -14,15 +14,18 @@ from rich.console import Console
 
 from ...engine.state.saved_settings import plain
 from ...errors import InputError
-from ...measure.benchmark.building import Settings, build_for_measuring
+from ...measure.benchmark.building import Built, Settings, build_for_measuring
 from ...measure.benchmark.images import Images, find_test_dataset
 from ...measure.benchmark.report import record
-from ...measure.benchmark.subject import Subject
+from ...measure.benchmark.subject import COUNTED, Subject
 from ...measure.benchmark.turns import run_in_turns
+from ...measure.complexity.counting import varies_with_image
 from ...measure.conditions import cpu_flags, device_name, resolve_device
 from ...outputs import write_whole
+from ...stack import MMLogger
 from ..progress import Reporter
 from .laboratory import Laboratory
+from .plan import Run
 from .scoring import ways
 
 SPEED = 'speed.json'  # in a data set's folder
@@ -101,7 +104,8 @@ def measure(laboratory: Laboratory, data: str, console: Console) -> None:
     records = []
     for count in thread_counts(laboratory):
         with threads(count):
-            subjects = [(key, _subject(*model, way)) for key, model in found.items() for way in settings]
+            subjects = [(key, _subject(laboratory, data, *model, way))
+                        for key, model in found.items() for way in settings]
             console.print(f'{data}: the speed of {len(found)} models in {", ".join(way.dtype for way in settings)}, '
                           f'{count} thread{"s" * (count > 1)}, {plan.images} images', highlight=False)
             with Reporter(console, 'calls') as report:
@@ -113,9 +117,26 @@ def measure(laboratory: Laboratory, data: str, console: Console) -> None:
     write_whole(speed_file(laboratory, data), json.dumps(content, indent=1) + '\n')
 
 
-def _subject(name: str, cfg: Config, way: Settings) -> Subject:
-    cfg = copy.deepcopy(cfg)  # building the model changes it
-    return Subject(build_for_measuring(name, cfg, way), Images(cfg, False, 1, way.image_size), way)
+def _subject(laboratory: Laboratory, data: str, name: str, cfg: Config, way: Settings) -> Subject:
+    """Returns a model to measure: with random weights on noise, which take as long as others.
+
+    But where the cost depends on what an image shows, it has the weights of its row's first seed, and real images.
+    """
+    def build(checkpoint: str | None = None) -> Built:
+        return build_for_measuring(name, copy.deepcopy(cfg), way, checkpoint)  # building the model changes the config
+
+    built = build()
+    varies = varies_with_image(built.model)
+    if varies:
+        run = Run(data, name.partition(',')[0], laboratory.plan.seeds[0])
+        if laboratory.checkpoint(run).is_file():
+            built = build(str(laboratory.checkpoint(run)))
+        else:
+            varies = False
+            MMLogger.get_current_instance().warning(
+                f'{data}/{name}: what it costs depends on its weights and the images, and it is not trained yet: '
+                'measured with random weights on noise')
+    return Subject(built, Images(cfg, varies, 1, None if varies else way.image_size), way)
 
 
 def kept_records(laboratory: Laboratory, data: str) -> list[dict]:
@@ -147,8 +168,10 @@ def costs(laboratory: Laboratory, data: str) -> dict[str, dict]:
     """Returns the parameters (millions) and GFLOPs of the models of a data set for one of its images, by key."""
     found = {}
     for key, (name, cfg) in models(laboratory, data).items():
-        subject = _subject(name, cfg, Settings(torch.device('cpu'), image_size=laboratory.plan.data[data].image_size))
-        subject.run(0)
+        way = Settings(torch.device('cpu'), image_size=laboratory.plan.data[data].image_size)
+        subject = _subject(laboratory, data, name, cfg, way)
+        for item in range(COUNTED if varies_with_image(subject.model) else 1):
+            subject.run(item)
         found[key] = dict(params_m=subject.parameters / 1e6, gflops=subject.gflops(),
                           windows_per_image=subject.windows_per_image, input=list(next(iter(subject.inputs))))
     return found

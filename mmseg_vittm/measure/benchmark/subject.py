@@ -9,11 +9,13 @@ from torch import Tensor
 from ...errors import InputError, one_line
 from ...inference.precision import computing_in
 from ...stack import MMLogger
-from ..complexity.counting import count_parameters, multiply_adds
+from ..complexity.counting import count_parameters, multiply_adds, multiply_adds_on, varies_with_image
 from .building import Built, Settings
 from .images import Crops, Images
 from .peak import peak_mib
 from .stages import Call, StageTimer
+
+COUNTED = 8  # items on which a model is counted whose cost depends on what they show
 
 
 class Subject:
@@ -91,9 +93,26 @@ class Subject:
             for shape in call.shapes:
                 shapes[shape[1:]] += shape[0]
         try:
+            if varies_with_image(self.model):
+                return self._gflops_as_run()
             total = sum(multiply_adds(self.model, (1, *shape), self.built.blueprint)[0] * count
                         for shape, count in shapes.items())
         except Exception as error:  # whatever a model of others raises, the times are worth more than the count
             MMLogger.get_current_instance().warning(f'{self.path}: its GFLOPs cannot be counted ({one_line(error)})')
             return None
         return total / 1e9 / len(self.calls) / self.settings.batch_size or None
+
+    @torch.no_grad()
+    def _gflops_as_run(self) -> float:
+        """Returns `gflops` of a model whose cost depends on the image: the mean over the first `COUNTED` items."""
+        total, items = 0, min(COUNTED, len(self.calls))
+        for index in range(items):
+            windows = []
+            hook = self.model.backbone.register_forward_pre_hook(
+                lambda _, arguments, windows=windows: windows.append(arguments[0].clone()))
+            try:
+                self.prepare(index)[1]()
+            finally:
+                hook.remove()
+            total += sum(multiply_adds_on(self.model, inputs)[0] for inputs in windows)
+        return total / 1e9 / items / self.settings.batch_size

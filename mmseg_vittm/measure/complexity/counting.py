@@ -4,12 +4,14 @@ Two counts of multiply-adds, a multiply-add counting as one:
 
 - `multiply_adds`: every matrix product and convolution, those inside attention too, by PyTorch's `FlopCounterMode`.
 - `fvcore_multiply_adds`: what fvcore counts, the paper's protocol, by mmengine's copy of fvcore's handles. It adds
-  norms and interpolations and misses the two products inside fused attention, of a ViT-B/16 at 512 pixels 18%. The
+  norms and interpolations and misses the two products inside fused attention, of a ViT-B/16 at 512 pixels 18%, but not
+  where a model writes them out: so the paper's figures of some models have them and of others not (`attention`). The
   values of linear attention are counted as projected token by token, as the authors do, which ours does not need.
 """
 import copy
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -21,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ...vittm.heads import LinearAttentionHead
 
 UNUSED = 'auxiliary_head'  # trains only
+FUSED = 'aten::scaled_dot_product_attention'
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -87,7 +90,7 @@ def multiply_adds(model: nn.Module, shape: tuple[int, ...],
 
     Args:
         model: Takes one tensor; a segmentor gives its low-resolution logits then (`mode='tensor'`). It runs on the
-            meta device, where that fails as it is.
+            meta device, and as it is where that fails, or where the image counts (`varies_with_image`).
         shape: Shape of the input, such as (1, 3, 512, 512).
         blueprint: A `meta_copy` of the model, if there is one already.
 
@@ -95,11 +98,31 @@ def multiply_adds(model: nn.Module, shape: tuple[int, ...],
         The total, and by group of modules (see `group_of`) what modules of that group compute. Groups of which one
         contains another count twice.
     """
-    try:
-        return _count(blueprint or meta_copy(model), torch.empty(shape, device='meta'))
-    except (NotImplementedError, RuntimeError):  # a model that looks at values
-        with _frozen(model):
-            return _count(model, torch.zeros(shape, device=next(model.parameters()).device))
+    if not varies_with_image(model):
+        try:
+            return _count(blueprint or meta_copy(model), torch.empty(shape, device='meta'))
+        except (NotImplementedError, RuntimeError):  # a model that looks at values
+            pass
+    return multiply_adds_on(model, _sample(model, shape))
+
+
+def multiply_adds_on(model: nn.Module, inputs: torch.Tensor) -> tuple[int, dict[str, int]]:
+    """Counts as `multiply_adds`, of the model as it is on these inputs (B, 3, H, W)."""
+    with _frozen(model):
+        return _count(model, inputs)
+
+
+def varies_with_image(model: nn.Module) -> bool:
+    """Whether a model's cost depends on what an image shows: a part of it keeps another number of tokens of each."""
+    return any(getattr(part, 'varies_tokens', False) for part in model.modules())
+
+
+def _sample(model: nn.Module, shape: tuple[int, ...]) -> torch.Tensor:
+    """Returns an input to count on: zeros, or noise, the same at every call, where the image counts."""
+    device = next(model.parameters()).device
+    if not varies_with_image(model):
+        return torch.zeros(shape, device=device)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(device)
 
 
 def _count(model: nn.Module, inputs: torch.Tensor) -> tuple[int, dict[str, int]]:
@@ -113,9 +136,21 @@ def _count(model: nn.Module, inputs: torch.Tensor) -> tuple[int, dict[str, int]]
     return counter.get_total_flops() // 2, groups
 
 
-def fvcore_multiply_adds(model: nn.Module, shape: tuple[int, ...]) -> int:
-    """Counts multiply-adds as fvcore does, the paper's protocol, by tracing a model that takes one tensor."""
-    return _trace(FlopAnalyzer, model, shape)
+def fvcore_multiply_adds(model: nn.Module, shape: tuple[int, ...], attention: bool = False) -> int:
+    """Counts multiply-adds as fvcore does, the paper's protocol, by tracing a model that takes one tensor.
+
+    Args:
+        model: The model.
+        shape: Shape of the input, such as (1, 3, 512, 512).
+        attention: Count the products inside fused attention too, as fvcore does where attention is written out.
+    """
+    return _trace(FlopAnalyzer, model, shape, {FUSED: _attention_products} if attention else {})
+
+
+def _attention_products(inputs: list, outputs: list) -> int:
+    """Returns the multiply-adds of queries (..., N, c) times keys (..., M, c), and of that times values (..., M, d)."""
+    queries, keys, values = (value.type().sizes() for value in inputs[:3])
+    return math.prod(queries[:-1]) * keys[-2] * (queries[-1] + values[-1])
 
 
 def count_activations(model: nn.Module, shape: tuple[int, ...]) -> int:
@@ -123,10 +158,12 @@ def count_activations(model: nn.Module, shape: tuple[int, ...]) -> int:
     return _trace(ActivationAnalyzer, model, shape)
 
 
-def _trace(analyzer: type[FlopAnalyzer | ActivationAnalyzer], model: nn.Module, shape: tuple[int, ...]) -> int:
-    inputs = torch.zeros(shape, device=next(model.parameters()).device)
+def _trace(analyzer: type[FlopAnalyzer | ActivationAnalyzer], model: nn.Module, shape: tuple[int, ...],
+           handles: dict[str, Callable[[list, list], int]] | None = None) -> int:
+    inputs = _sample(model, shape)
     with _projecting_tokens(model):
         counter = analyzer(model.eval(), inputs).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        counter.set_op_handle(**handles or {})
         return int(counter.total())
 
 

@@ -1,72 +1,12 @@
-"""The paper's Tables 1 to 4 and 8 as models to build, with the figures that it prints for them.
+"""The paper's Tables 1 to 5 and 8 as models to build, with the figures that it prints for them.
 
 Jajal et al., "Token Turing Machines are Efficient Vision Models", WACV 2025: classifiers of 1000 classes at 224 pixels.
 GFLOPs are fvcore's at batch 1, latency is milliseconds per batch of 256 on an A100 in float32.
 """
-from dataclasses import dataclass, field
+from .comparison import table5, table8
+from .rows import Row, tokens
 
-import timm
-from torch import nn
-
-from ...vittm import ViTTMEncoder
-from ...vittm.archs import ARCHS
-from ...vittm.classifier import ViTTMClassifier
-
-IMAGE_SIZE = 224
-# Side of the patches that give so many tokens at 224 pixels.
-PATCH_SIZES = {16: 56, 49: 32, 64: 28, 196: 16, 256: 14}
 VITS = {49: ('ViT-B/32', 'vit_base_patch32_224'), 196: ('ViT-B/16', 'vit_base_patch16_224')}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of one of the paper's tables.
-
-    Attributes:
-        table: Its number.
-        name: The row, in the table's words.
-        gflops: The paper's, for comparison.
-        latency_ms: The paper's; None where the table has none.
-        top1: The paper's accuracy on ImageNet, percent.
-        params_m: The paper's parameters in millions; None where the table has none.
-        arguments: `ViTTMEncoder`'s; empty for a plain ViT.
-        vit: Name of the plain ViT in timm.
-    """
-    table: int
-    name: str
-    gflops: float
-    latency_ms: float | None
-    top1: float
-    params_m: float | None = None
-    arguments: dict = field(default_factory=dict)
-    vit: str = ''
-
-    def build(self) -> nn.Module:
-        """Returns the classifier, with random weights."""
-        if self.vit:
-            return timm.create_model(self.vit).eval()
-        return ViTTMClassifier(ViTTMEncoder(img_size=IMAGE_SIZE, **self.arguments)).eval()
-
-    def dead_parameters(self) -> int:
-        """Returns how many weights the authors' model has on top that no output depends on.
-
-        The plain ViT that it is derived from leaves a class token and position embeddings of 197 tokens, and its
-        patch embedding where the memory's is another; linear heads have output projections that are never applied.
-        """
-        if self.vit:
-            return 0
-        arch = ARCHS[self.arguments['arch']]
-        dims, layers = arch['embed_dims'], arch['num_layers']
-        embedding = dims * (1 + 197)
-        if self.arguments['memory_patch_size'] != 16:
-            embedding += dims * (3 * 16 * 16 + 1)
-        linear = self.arguments.get('read_write_head', 'linear') == 'linear'
-        return embedding + linear * 2 * layers * dims * (dims + 1)
-
-
-def tokens(process: int, memory: int) -> dict:
-    """Returns the patch sizes of so many tokens at 224 pixels."""
-    return dict(process_patch_size=PATCH_SIZES[process], memory_patch_size=PATCH_SIZES[memory])
 
 
 def _table1() -> list[Row]:
@@ -109,19 +49,10 @@ def _table4() -> list[Row]:
             for ratio, gflops, latency, top1 in rows]
 
 
-def _table8() -> list[Row]:
-    """The final models."""
-    rows = (('S', 'small', 64, 64, 33, 1.84, 77.7, 79.2), ('B', 'base', 64, 64, 127, 7.08, 234.1, 82.9),
-            ('B', 'base', 49, 196, 125, 7.10, 251.5, 80.9))
-    return [Row(8, f'ViTTM-{size}({process}, {memory})', gflops, latency, top1, params, dict(
-        arch=arch, **tokens(process, memory)))
-        for size, arch, process, memory, params, gflops, latency, top1 in rows]
-
-
-TABLES = {1: _table1(), 2: _table2(), 3: _table3(), 4: _table4(), 8: _table8()}
-TITLES = {number: build.__doc__.rstrip('.') for number, build in
-          ((1, _table1), (2, _table2), (3, _table3), (4, _table4), (8, _table8))}
-WHY_FEWER = ("Live parameters are fewer than the paper's: its models carry weights on which no output depends (an "
-             'output projection in every linear read/write head, never applied; class token, position embeddings and, '
-             'where memory patches are not 16 pixels, the patch embedding of the plain ViT they are derived from). '
+_BUILDERS = {1: _table1, 2: _table2, 3: _table3, 4: _table4, 5: table5, 8: table8}
+TABLES = {number: build() for number, build in _BUILDERS.items()}
+TITLES = {number: build.__doc__.rstrip('.') for number, build in _BUILDERS.items()}
+WHY_FEWER = ("ViTTM's live parameters are fewer than the paper's: its models carry weights on which no output depends "
+             '(an output projection in every linear read/write head, never applied; class token, position embeddings '
+             'and, where memory patches are not 16 pixels, the patch embedding of the plain ViT that they come from). '
              'They are dropped here.')

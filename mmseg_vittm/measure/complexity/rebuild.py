@@ -7,19 +7,22 @@ from ...inference.precision import computing_in
 from ...stack import MMLogger
 from ..records import number
 from .counting import fvcore_multiply_adds
-from .paper import IMAGE_SIZE, TITLES, Row
+from .paper import TITLES
+from .rows import IMAGE_SIZE, Row
 
 MEASURE_SECONDS = 8.0  # per row, at least: the paper's protocol
 
 
-def latency(model: nn.Module, batch_size: int, device: torch.device) -> float | None:
+def latency(model: nn.Module, batch_size: int, device: torch.device,
+            image_size: int = IMAGE_SIZE) -> float | None:
     """Returns the median milliseconds of a batch of random images, by the paper's protocol.
 
     None, with a warning, where the batch does not fit the GPU's memory.
     """
     from torch.utils.benchmark import Timer  # here, because importing it warns where there is no CUDA
     try:
-        model, images = model.to(device), torch.randn(batch_size, 3, IMAGE_SIZE, IMAGE_SIZE, device=device)
+        model, images = model.to(device), torch.randn(
+            batch_size, 3, image_size, image_size, device=device)
         with torch.no_grad(), computing_in('fp32', device):
             model(images)
             timer = Timer('model(images)', globals=dict(model=model, images=images),
@@ -40,10 +43,11 @@ def rebuild(row: Row, batch_size: int | None, device: torch.device) -> dict:
         device: Where the latency is measured.
     """
     model = row.build().requires_grad_(False)
-    macs = fvcore_multiply_adds(model, (1, 3, IMAGE_SIZE, IMAGE_SIZE))
+    macs = fvcore_multiply_adds(model, (1, 3, row.image_size, row.image_size), row.attention)
     parameters = sum(weight.numel() for weight in model.parameters())
     return dict(table=row.table, row=row.name, params_m=parameters / 1e6, gflops=macs / 1e9, gflops_paper=row.gflops,
-                latency_ms=latency(model, batch_size, device) if batch_size else None,
+                attention_counted=row.attention,
+                latency_ms=latency(model, batch_size, device, row.image_size) if batch_size else None,
                 latency_ms_paper=row.latency_ms, top1_paper=row.top1, params_m_paper=row.params_m,
                 params_m_with_dead=(parameters + row.dead_parameters()) / 1e6)
 
@@ -62,6 +66,7 @@ def table(number_of: int, records: list[dict], with_latency: bool) -> Table:
         if has_params:
             params += [f'{row["params_m_with_dead"]:.1f}', number(row['params_m_paper'])]
         times = [number(row['latency_ms'])] * with_latency + [number(row['latency_ms_paper'])]
-        result.add_row(row['row'], *params, f'{row["gflops"]:.3f}', f'{row["gflops_paper"]:.2f}',
+        gflops = f'{row["gflops"]:.3f}{"*" * row["attention_counted"]}'
+        result.add_row(row['row'], *params, gflops, f'{row["gflops_paper"]:.2f}',
                       f'{row["gflops"] - row["gflops_paper"]:+.3f}', *times, f'{row["top1_paper"]:.2f}')
     return result
