@@ -89,11 +89,12 @@ class ALGM(MergingViT):
                              f'{window!r} for a grid of {grid[0]} x {grid[1]} patches; give another window or img_size')
         if global_layer is None:
             global_layer = max(1, round(5 * self.arch_layers / 12) - 1)
-        layers = [resolve_indices(layer, self.arch_layers)[0] for layer in (local_layer, global_layer)]
-        if layers[0] >= layers[1]:
+        (self.local_layer, ), (self.global_layer, ) = (
+            resolve_indices(layer, self.arch_layers, name)
+            for name, layer in (('local_layer', local_layer), ('global_layer', global_layer)))
+        if self.local_layer >= self.global_layer:
             raise ValueError(f'local_layer must be before global_layer, got {local_layer} and {global_layer}')
         self.window, self.deviations = window, deviations
-        self.local_layer, self.global_layer = layers
         self.thresholds = dict(local=local_threshold, everywhere=global_threshold)
         self.statistics = nn.ModuleDict({
             stage: Statistics() for stage, value in self.thresholds.items() if value == ADAPTIVE})

@@ -105,6 +105,7 @@ class LookupViT(PretrainedBackbone):
         if self.out_tokens == 'compressed':
             unbuilt += [f'encoder.blocks.{built - 1}.{part}.' for part in (
                 'infuse_norm', 'mlp_norm', 'exchange.give_back', 'exchange.mlp')]
+            unbuilt += ['encoder.exchange.give_back.', 'encoder.exchange.mlp.'] * (built == 1)  # where it is shared
         unbuilt += [f'norms.{stream}.' for stream in ('lookup', 'compressed')]
         return load_pretrained(self, path, (WHOLE_MODEL, OUR_LOOKUPVIT), unbuilt)
 

@@ -90,6 +90,15 @@ def test_names_of_weights_stay_and_what_is_loaded_is_seen():
         torch.testing.assert_close(fast(images(), mode='tensor'), other(images(), mode='tensor'), atol=1e-5, rtol=1e-5)
 
 
+def test_a_backbone_whose_tokens_depend_on_the_image_is_not_compiled():
+    cfg = Config.fromfile(ROOT / 'configs' / 'rivals' / 'segmenter_algm_t_toy.py')
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(cfg.model)
+    with pytest.raises(InputError, match='ALGM keeps another number of tokens of each image.*leave out compile'):
+        optimize(model, compile=True)
+    assert optimize(model) is model  # and left alone until then
+
+
 def test_copies_are_models_of_their_own():
     fast = optimize(segmentor(), compile=EAGER)
     before = labels(fast, images())

@@ -11,6 +11,7 @@ from .paper import TITLES
 from .rows import IMAGE_SIZE, Row
 
 MEASURE_SECONDS = 8.0  # per row, at least: the paper's protocol
+BASE = 'ViT-B/16'  # the row to which latencies are given as ratios
 
 
 def latency(model: nn.Module, batch_size: int, device: torch.device,
@@ -53,11 +54,12 @@ def rebuild(row: Row, batch_size: int | None, device: torch.device) -> dict:
 
 
 def table(number_of: int, records: list[dict], with_latency: bool) -> Table:
-    """Returns one of the paper's tables, ours beside the paper's."""
+    """Returns one of the paper's tables, ours beside the paper's; latencies also over ViT-B/16's, if it is measured."""
     has_params = any(row['params_m_paper'] for row in records)
+    base = next((row for row in records if row['row'].split(',')[0] == BASE and row['latency_ms']), None)
     result = Table(title=f'Table {number_of}: {TITLES[number_of]}', title_justify='left')
     titles = ['M params', *['with dead', 'paper'] * has_params, 'GFLOPs', 'paper', 'difference',
-              *['ms'] * with_latency, 'ms, paper', 'top-1, paper']
+              *['ms'] * with_latency, 'ms, paper', *[f'of {BASE}', 'paper'] * (base is not None), 'top-1, paper']
     result.add_column('row', no_wrap=True)
     for title in titles:
         result.add_column(title, justify='right')
@@ -66,6 +68,8 @@ def table(number_of: int, records: list[dict], with_latency: bool) -> Table:
         if has_params:
             params += [f'{row["params_m_with_dead"]:.1f}', number(row['params_m_paper'])]
         times = [number(row['latency_ms'])] * with_latency + [number(row['latency_ms_paper'])]
+        if base is not None:
+            times += [number(row[key] and row[key] / base[key]) for key in ('latency_ms', 'latency_ms_paper')]
         gflops = f'{row["gflops"]:.3f}{"*" * row["attention_counted"]}'
         result.add_row(row['row'], *params, gflops, f'{row["gflops_paper"]:.2f}',
                       f'{row["gflops"] - row["gflops_paper"]:+.3f}', *times, f'{row["top1_paper"]:.2f}')

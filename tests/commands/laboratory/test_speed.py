@@ -7,9 +7,13 @@ from laboratories import PLAN, write_laboratory
 
 from mmseg_vittm.commands.laboratory import speed
 from mmseg_vittm.commands.laboratory.laboratory import Laboratory
+from mmseg_vittm.commands.laboratory.plan import Run
 from mmseg_vittm.commands.laboratory.plan_file import read_plan
 from mmseg_vittm.commands.laboratory.scoring import in_windows, loaders, ways
+from mmseg_vittm.datasets import ToyScenes
 from mmseg_vittm.errors import InputError
+from mmseg_vittm.measure.benchmark.building import Settings
+from mmseg_vittm.measure.segmentors import build_segmentor
 
 SMALL_CROP = {'model.data_preprocessor.size': [48, 48]}
 ROWS = [dict(name='vit_16', config='vit_16.py', scores=['windows'], cfg_options=SMALL_CROP),
@@ -31,6 +35,30 @@ def test_a_model_that_gets_larger_images_is_measured_on_them(tmp_path):
     found = speed.models(lab, 'toy')
     assert [name for name, _ in found.values()] == ['vittm', 'larger']
     assert [cost['input'] for cost in speed.costs(lab, 'toy').values()] == [[128, 128], [256, 256]]
+
+
+def test_a_model_whose_cost_depends_on_the_image_is_measured_trained_on_real_images(tmp_path, log_lines):
+    backbone = dict(type='ALGM', num_layers=2, local_threshold=0.0, global_threshold=1.0)
+    row = dict(name='algm', config='vit_16.py', cfg_options={
+        f'model.backbone.{name}': value for name, value in backbone.items()})
+    lab = laboratory(tmp_path, rows=[ROWS[0], row])
+    (_, _, untrained) = speed.costs(lab, 'toy').values()
+    assert any('algm: what it costs depends on its weights' in line for line in log_lines.of('WARNING'))
+    run = Run('toy', 'algm', 0)
+    model = build_segmentor(lab.config('toy', 'algm'))
+    with torch.no_grad():
+        for block in model.backbone.vit.blocks:  # all tokens are the same, so that all windows merge
+            block.attn.proj.weight.zero_()
+        model.backbone.vit.patch_embed.proj.weight.zero_()
+        model.backbone.vit.pos_embed.zero_()
+    lab.checkpoint(run).parent.mkdir(parents=True)
+    meta = dict(dataset_meta=dict(ToyScenes.METAINFO))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), lab.checkpoint(run))
+    (_, _, trained) = speed.costs(lab, 'toy').values()
+    assert trained['gflops'] < untrained['gflops'] and trained['params_m'] == untrained['params_m']
+    name, cfg = list(speed.models(lab, 'toy').values())[-1]
+    subject = speed._subject(lab, 'toy', name, cfg, Settings(torch.device('cpu'), image_size=(64, 64)))
+    assert subject.source.kind == 'real' and subject.built.checkpoint == str(lab.checkpoint(run))
 
 
 def test_windows_are_the_crop_by_two_thirds_of_it_where_the_image_is_larger(tmp_path):

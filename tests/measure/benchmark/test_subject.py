@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mmseg_vittm.errors import InputError
 from mmseg_vittm.measure.benchmark.report import record, tables
-from mmseg_vittm.measure.complexity.counting import multiply_adds
+from mmseg_vittm.measure.complexity.counting import multiply_adds, multiply_adds_on
 from mmseg_vittm.measure.segmentors import build_segmentor
 
 
@@ -26,6 +26,24 @@ def test_windows_and_gflops_by_hand(config, kind, shapes):
     measured.run(0, keep=False)
     measured.measure_peak()
     assert len(measured.calls) == 2 and measured.windows_per_image == 1.5
+
+
+def test_gflops_of_a_model_whose_cost_depends_on_the_image_are_of_its_images(config):
+    cfg = Config.fromfile(config)
+    cfg.model.type = 'SlideSegmentor'
+    cfg.model.backbone = dict(type='ALGM', model_name='vit_tiny_patch16_224', img_size=64, num_layers=2,
+                              global_layer=1, local_threshold=-1.0, global_threshold=1.0)
+    cfg.model.decode_head.update(in_channels=192)
+    cfg.model.pop('auxiliary_head', None)
+    measured = make_subject(config, cfg)
+    for item in (0, 1):  # two windows each
+        measured.run(item)
+    window = multiply_adds_on(measured.model, torch.zeros(1, 3, 64, 64))[0]
+    assert measured.gflops() == pytest.approx(2 * window / 1e9)
+    cfg.model.backbone.local_threshold = 1.0
+    plain = make_subject(config, cfg)
+    plain.run(0)
+    assert plain.gflops() > 1.3 * measured.gflops()
 
 
 def test_models_run_without_gradients_in_evaluation_mode(config):

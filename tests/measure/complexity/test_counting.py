@@ -8,6 +8,7 @@ from mmseg.registry import MODELS
 from tiny_models import ROOT, TINY, tiny_encoder
 from torch import nn
 
+from mmseg_vittm import ALGM
 from mmseg_vittm.measure.complexity.counting import (
     count_activations,
     count_parameters,
@@ -16,6 +17,7 @@ from mmseg_vittm.measure.complexity.counting import (
     meta_copy,
     multiply_adds,
     parameters_by_group,
+    varies_with_image,
 )
 
 
@@ -93,6 +95,22 @@ def test_models_that_look_at_values_are_run():
     model = Branching()
     assert multiply_adds(model, (2, 5))[0] == 2 * 5 * 7
     assert model.training and model.linear.weight.requires_grad
+
+
+def test_a_model_whose_cost_depends_on_the_image_is_counted_on_noise():
+    """By hand: 16 tokens, of which four windows become one each, then 4; a prefix token, and no pairs after that."""
+    torch.manual_seed(0)
+    arguments = dict(model_name='vit_tiny_patch16_224', img_size=64, num_layers=3, global_layer=1)
+    plain = ALGM(local_threshold=1.0, global_threshold=1.0, **arguments)
+    merging = ALGM(local_threshold=-1.0, global_threshold=1.0, **arguments)
+    shape, dims = (1, 3, 64, 64), 192
+    attention, mlp = (lambda n: 4 * n * dims * dims + 2 * n * n * dims), (lambda n: 8 * n * dims * dims)
+    patches = 16 * 3 * 256 * dims
+    assert multiply_adds(plain, shape)[0] == patches + 3 * (attention(17) + mlp(17))
+    assert multiply_adds(merging, shape)[0] == pytest.approx(
+        patches + attention(17) + mlp(5) + 2 * (attention(5) + mlp(5)), rel=1e-3)  # and the similarities of 2 x 2 pairs
+    assert varies_with_image(merging) and not varies_with_image(tiny_encoder())
+    assert fvcore_multiply_adds(merging, shape) < 0.6 * fvcore_multiply_adds(plain, shape)
 
 
 def test_meta_copy_leaves_the_model_alone():
