@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from ..stack import MODELS
 from ..vittm.merging import Merged, merge, merge_pairs, pair_up
-from .base import resolve_indices
 from .merging import MergingViT
 
 ADAPTIVE = 'adaptive'
@@ -27,7 +26,7 @@ class ALGM(MergingViT):
     Open in the paper, or told there in words alone, and decided here: similarities are of the tokens themselves, after
     the attention of the block; windows cut off by an image's right and bottom edge are left alone; an adaptive
     threshold is the mean of the similarities that the block met in training, plus `deviations` of their standard
-    deviations (running averages, kept in the checkpoint; before any training, those of the batch at hand).
+    deviations (running averages, kept in the checkpoint; before any training, those of the image itself).
 
     Args:
         local_threshold: Mean cosine similarity above which the tokens of a window become one: a number up to 1, at
@@ -87,11 +86,16 @@ class ALGM(MergingViT):
         if type(window) is not int or window < 2 or any(side % window for side in grid):
             raise ValueError(f'window must be a whole number from 2 that divides the grid of img_size, got '
                              f'{window!r} for a grid of {grid[0]} x {grid[1]} patches; give another window or img_size')
+        if self.arch_layers < 2:
+            raise ValueError(f'ALGM merges in two blocks, an early and a later one; num_layers={self.arch_layers} has '
+                             'no two')
         if global_layer is None:
             global_layer = max(1, round(5 * self.arch_layers / 12) - 1)
-        (self.local_layer, ), (self.global_layer, ) = (
-            resolve_indices(layer, self.arch_layers, name)
-            for name, layer in (('local_layer', local_layer), ('global_layer', global_layer)))
+        for name, layer in (('local_layer', local_layer), ('global_layer', global_layer)):
+            if type(layer) is not int or not -self.arch_layers <= layer < self.arch_layers:
+                raise ValueError(f'{name} must be a block from {-self.arch_layers} to {self.arch_layers - 1}, got '
+                                 f'{layer!r}')
+        self.local_layer, self.global_layer = local_layer % self.arch_layers, global_layer % self.arch_layers
         if self.local_layer >= self.global_layer:
             raise ValueError(f'local_layer must be before global_layer, got {local_layer} and {global_layer}')
         self.window, self.deviations = window, deviations
@@ -116,11 +120,12 @@ class ALGM(MergingViT):
         return merged
 
     def _threshold(self, stage: str, similarities: Tensor) -> Tensor | float:
-        """Returns a stage's threshold; in training, an adaptive one learns from the batch's similarities first."""
+        """Returns a stage's threshold for similarities (B, ...); in training an adaptive one learns from them first."""
         if stage not in self.statistics:
             return self.thresholds[stage]
         mean, deviation = self.statistics[stage](similarities)
-        return mean + self.deviations * deviation
+        threshold = mean + self.deviations * deviation
+        return threshold.view(-1, *(1, ) * (similarities.dim() - 1))
 
 
 class Statistics(nn.Module):
@@ -132,31 +137,36 @@ class Statistics(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.register_buffer('moments', torch.zeros(2))  # means of the similarity and of its square
+        self.register_buffer('moments', torch.zeros(2))  # means of 1 - similarity and of its square: precise near 1
         self.register_buffer('batches', torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
     def forward(self, similarities: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns mean and standard deviation of training, or of the batch where none has been seen in training.
+        """Returns mean and standard deviation, (1) of training, or (B) of each image where none has been seen there.
 
         Args:
-            similarities: A batch's, of any shape; those that are not finite do not count.
+            similarities: (B, ...), of a batch; those that are not finite do not count.
         """
-        moments = self.moments
-        if similarities.numel():
-            there = similarities.isfinite()
-            powers = torch.stack([similarities, similarities.square()]).where(there, 0.0).flatten(1)
-            of_batch = powers.sum(dim=1) / there.sum().clamp(min=1)
-            if self.training:
-                self.batches += 1
-                self.moments.lerp_(of_batch, (1 / self.batches).clamp(min=self.LEAST_SHARE).to(of_batch))
-            moments = torch.where(self.batches > 0, self.moments, of_batch)
-        return moments[0], (moments[1] - moments[0].square()).clamp(min=0).sqrt()
+        distances, there = 1 - similarities.flatten(1), similarities.flatten(1).isfinite()
+        if self.training:
+            some = there.any()
+            self.batches += some
+            share = some * (1 / self.batches.clamp(min=1)).clamp(min=self.LEAST_SHARE)
+            self.moments.lerp_(_moments(distances.flatten()[None], there.flatten()[None])[0], share.to(self.moments))
+        moments = torch.where(self.batches > 0, self.moments, _moments(distances, there))  # (B, 2)
+        return 1 - moments[:, 0], (moments[:, 1] - moments[:, 0].square()).clamp(min=0).sqrt()
 
     def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
-        for name, own in self.state_dict().items():
-            state_dict.setdefault(prefix + name, torch.zeros_like(own))
+        own = {prefix + name: torch.zeros_like(one) for name, one in self.state_dict().items()}
+        if not own.keys() & state_dict.keys():
+            state_dict.update(own)
         super()._load_from_state_dict(state_dict, prefix, *others)
+
+
+def _moments(distances: Tensor, there: Tensor) -> Tensor:
+    """Returns the means (B, 2) of distances (B, n) and of their squares, of those that are there; 0 of none."""
+    powers = torch.stack([distances, distances.square()], dim=1).where(there.unsqueeze(1), 0.0)
+    return powers.sum(dim=2) / there.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 @torch.no_grad()

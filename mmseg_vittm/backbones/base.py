@@ -14,8 +14,8 @@ from ..weights.warm_start.timm_names import read_any_source
 WARM_START = "dict(type='WarmStart', checkpoint=FILE or a name of timm's), with mean, std and calibration if need be"
 
 
-def resolve_indices(out_indices: int | Sequence[int], num_layers: int, name: str = 'out_indices') -> tuple[int, ...]:
-    """Returns block indices, negative ones counted from the end, as ascending numbers from 0; errors name the argument.
+def resolve_indices(out_indices: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
+    """Returns block indices, negative ones counted from the end, as ascending numbers from 0.
 
     Raises:
         ValueError: None, one out of range, one twice or not ascending.
@@ -23,7 +23,7 @@ def resolve_indices(out_indices: int | Sequence[int], num_layers: int, name: str
     given = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
     indices = tuple(i + num_layers if i < 0 else i for i in given)
     if not indices or any(not 0 <= i < num_layers for i in indices) or list(indices) != sorted(set(indices)):
-        raise ValueError(f'{name} must be ascending block indices from {-num_layers} to {num_layers - 1}, '
+        raise ValueError(f'out_indices must be ascending block indices from {-num_layers} to {num_layers - 1}, '
                          f'got {out_indices!r}')
     return indices
 

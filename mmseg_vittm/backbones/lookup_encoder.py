@@ -55,7 +55,7 @@ class LookupBlock(nn.Module):
         embed_dims: Width C.
         num_heads: Attention heads.
         mlp_ratio: Hidden size over C of the compressed tokens' MLP.
-        drop_path: Probability of skipping a residual branch per sample.
+        drop_path: Probability of skipping a residual branch per sample, drawn for each of the five branches.
         exchange: The block's own; None where all blocks share one.
         gives_back: Whether the lookup tokens get anything back.
     """

@@ -131,9 +131,9 @@ class LookupViT(PretrainedBackbone):
         maps = []
         for index, (compressed, lookup) in zip(self.out_indices, self.encoder.intermediates(images, self.out_indices),
                                                strict=True):
-            streams = {name: tokens_to_map(
-                norm(tokens) if index == self.arch_layers - 1 else tokens, grids[name]).contiguous()
-                for name, norm, tokens in ((name, norm, dict(lookup=lookup, compressed=compressed)[name])
-                                           for name, norm in self.norms.items())}
-            maps.append(concat_maps(*streams.values()) if len(streams) == 2 else next(iter(streams.values())))
+            tokens, streams = dict(lookup=lookup, compressed=compressed), []
+            for name, norm in self.norms.items():
+                normed = norm(tokens[name]) if index == self.arch_layers - 1 else tokens[name]
+                streams.append(tokens_to_map(normed, grids[name]).contiguous())
+            maps.append(concat_maps(*streams) if len(streams) == 2 else streams[0])
         return tuple(maps)

@@ -238,8 +238,8 @@ class ViTTMEncoder(nn.Module):
         count = merged_per_block(self.merge_tokens, math.prod(process_grid))
         process, streams = Merged(process) if count else process, []
         for i, block in enumerate(self.blocks[:max(indices) + 1]):
-            run = block.forward_merging if count else block
-            given = process, memory, self.read_fusion, self.write_fusion, count or rope
+            run, last = (block.forward_merging, count) if count else (block, rope)
+            given = process, memory, self.read_fusion, self.write_fusion, last
             if self.with_cp and self.training and torch.is_grad_enabled():
                 process, memory = checkpoint(run, *given, use_reentrant=False)
             else:

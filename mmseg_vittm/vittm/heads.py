@@ -10,6 +10,7 @@ from timm.layers import Mlp
 from torch import Tensor, nn
 
 from .linear_attention import linear_attention, merge_heads, projected_linear_attention, split_heads
+from .merging import key_bias
 
 
 class KeyValueHead(nn.Module):
@@ -80,7 +81,7 @@ class CrossAttentionHead(KeyValueHead):
         q = split_heads(self.q_norm(self.q(target)), self.num_heads)
         k = split_heads(self.k_norm(self.k(source)), self.num_heads)
         v = split_heads(self.v_norm(self.v(source)), self.num_heads)
-        bias = None if sizes is None else sizes.log()[:, None, None].to(q.dtype)
+        bias = None if sizes is None else key_bias(sizes, q.dtype)
         return self.proj(merge_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=bias)))
 
 

@@ -31,8 +31,8 @@ class Merged:
         return replace(self, tokens=tokens)
 
     def attention_bias(self) -> Tensor | None:
-        """Returns log sizes (B, 1, 1, M) for the scores of keys: a token of size s counts as s equal ones; or None."""
-        return None if self.sizes is None else self.sizes.log()[:, None, None].to(self.tokens.dtype)
+        """Returns `key_bias` of the tokens' sizes; None while each stands for itself."""
+        return None if self.sizes is None else key_bias(self.sizes, self.tokens.dtype)
 
     def unmerged(self) -> Tensor:
         """Returns (B, N, C): every one of the first tokens has the value of the token that it went into."""
@@ -41,14 +41,25 @@ class Merged:
         return self.tokens.gather(1, self.source.unsqueeze(2).expand(-1, -1, self.tokens.shape[2]))
 
 
+def key_bias(sizes: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns log sizes (B, 1, 1, M) to add to attention's scores: the key of a token of size s counts as s equal ones.
+
+    Args:
+        sizes: (B, M).
+        dtype: Of the scores.
+    """
+    return sizes.log()[:, None, None].to(dtype)
+
+
 def merge(merged: Merged, parents: Tensor, length: int | None = None) -> Merged:
     """Merges tokens into others: each group becomes its mean, weighed by sizes. The order of those that stay is kept.
 
     Args:
         merged: M tokens.
         parents: (B, M), for each token the index of the one that takes it in, its own where it stays. That one stays.
-        length: Tokens that stay, where that is the same for each image and known; None counts them, for which a GPU
-            waits, and fills images of fewer up. On the meta device, where there is nothing to count, all do.
+        length: Tokens that stay, where that is the same for each image and known, and no token has size 0; None
+            counts them, for which a GPU waits, drops those of size 0, and fills images of fewer up. On the meta device,
+            where there is nothing to count, all stay.
     """
     tokens, places = merged.tokens, torch.arange(parents.shape[1], device=parents.device)
     stays = parents == places
@@ -126,7 +137,8 @@ def merge_likest(merged: Merged, metric: Tensor, count: int, prefix: int = 0) ->
         return merged
     pairs = pair_up(merged, metric, prefix)
     likest = pairs.similarity.argsort(dim=1, descending=True, stable=True)[:, :count]
-    chosen = torch.zeros_like(pairs.similarity, dtype=torch.bool).scatter(1, likest, likest >= 0)
+    true = torch.ones_like(likest, dtype=torch.bool)  # a tensor: tracing, by which FLOPs are counted, takes no number
+    chosen = torch.zeros_like(pairs.similarity, dtype=torch.bool).scatter(1, likest, true)
     return merge_pairs(merged, pairs, chosen, length - count)
 
 
@@ -145,8 +157,9 @@ def check_merge_tokens(merge_tokens: int | float, num_tokens: int, num_blocks: i
     if not number and not (type(merge_tokens) is float and 0 <= merge_tokens <= 0.5):
         raise ValueError('merge_tokens must be a number of tokens that each block merges away, from 0, or their share '
                          f"of the input's tokens, a float from 0.0 to 0.5; got {merge_tokens!r}")
-    merged = merged_per_block(merge_tokens, num_tokens) * num_blocks
+    merged, most = merged_per_block(merge_tokens, num_tokens) * num_blocks, max(0, num_tokens - 2) // num_blocks
     if merged and num_tokens - merged < 2:
+        most = most if isinstance(merge_tokens, int) else f'{max(0, most - 0.5) / max(1, num_tokens):.3f}'
         raise ValueError(f'merge_tokens={merge_tokens!r} in each of {num_blocks} blocks merges {merged} of '
-                         f'{num_tokens} tokens away, which leaves fewer than two; give '
-                         f'{max(0, num_tokens - 2) // num_blocks} or less, a larger img_size or smaller patches')
+                         f'{num_tokens} tokens away, which would leave fewer than two; give {most} or less, a larger '
+                         'img_size or smaller patches')

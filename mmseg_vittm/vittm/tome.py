@@ -1,9 +1,11 @@
 """ToMe as a classifier, by names that timm knows: `timm.create_model('tome_vit_base_patch16_224', merge_tokens=8)`."""
 from typing import Any
 
+import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, get_pretrained_cfg, register_model
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .merging import Merged, check_merge_tokens, merged_per_block
 from .merging_vit import check_mergeable, run_merging
@@ -49,13 +51,27 @@ class ToMeVisionTransformer(VisionTransformer):
             raise ValueError('tokens that merge take no attention mask; set merge_tokens=0')
         merged = Merged(self.norm_pre(self.patch_drop(self._pos_embed(self.patch_embed(x)))))
         count = merged_per_block(self.merge_tokens, merged.tokens.shape[1] - self.num_prefix_tokens)
+        recompute = self.grad_checkpointing and torch.is_grad_enabled()
         for block in self.blocks:
-            merged = run_merging(block, merged, count, self.num_prefix_tokens)
+            given = block, merged, count, self.num_prefix_tokens
+            merged = checkpoint(run_merging, *given, use_reentrant=False) if recompute else run_merging(*given)
         return merged.holding(self.norm(merged.tokens)).unmerged()
+
+    def forward_intermediates(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Returns maps of blocks, as timm's; only without merging.
+
+        Raises:
+            ValueError: Tokens merge, which timm's loop over the blocks would not do.
+        """
+        if self.merge_tokens:
+            raise ValueError('maps of blocks whose tokens merge are those of the backbone mmseg_vittm.ToMe; take it, '
+                             'or set merge_tokens=0')
+        return super().forward_intermediates(x, *args, **kwargs)
 
 
 def _create(variant: str, pretrained: bool, arguments: dict[str, Any], changes: dict[str, Any]) -> nn.Module:
     return build_model_with_cfg(ToMeVisionTransformer, variant, pretrained, pretrained_filter_fn=checkpoint_filter_fn,
+                                feature_cfg=dict(out_indices=changes.pop('out_indices', 3), feature_cls='getter'),
                                 **arguments | changes)
 
 

@@ -1,19 +1,11 @@
-"""torch.compile and torch.export of the encoder, torch.compile of the rivals: one graph, the same numbers."""
+"""torch.compile and torch.export of the encoder: one graph, the same numbers."""
 import pytest
 import torch
 from tiny_models import TINY, images, random_loss, tiny_encoder
 
-from mmseg_vittm import LookupViT, RevViT, ToMe, ViTTM
 from mmseg_vittm.vittm import HEADS
 
 SHALLOW = TINY | dict(num_layers=2)
-# By name; ALGM, whose shapes depend on the image, is not to be compiled.
-RIVALS = {
-    'tome': lambda: ToMe(model_name='vit_tiny_patch16_224', img_size=64, num_layers=2, merge_tokens=3),
-    'lookupvit': lambda: LookupViT(arch=SHALLOW, img_size=56, patch_size=14, compressed_grid=3),
-    'revvit': lambda: RevViT(arch=SHALLOW, img_size=56, patch_size=14),
-    'merging': lambda: ViTTM(arch=SHALLOW, img_size=56, process_patch_size=14, memory_patch_size=7, merge_tokens=2),
-}
 
 
 @pytest.fixture(autouse=True)
@@ -46,17 +38,6 @@ def test_compiles_for_several_sizes():
         x = images(height, width, batch=1)
         torch.testing.assert_close(compiled(x), encoder(x), atol=1e-5, rtol=1e-5)
         random_loss(compiled(x)).backward()
-
-
-@pytest.mark.parametrize('name', RIVALS)
-@torch.no_grad()
-def test_the_rivals_compile_for_inference(name):
-    torch.manual_seed(0)
-    backbone = RIVALS[name]().eval()
-    compiled = torch.compile(backbone, fullgraph=True, backend='aot_eager')
-    for height, width in ((56, 56), (70, 99)):
-        x = images(height, width)
-        torch.testing.assert_close(compiled(x), backbone(x), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.slow
