@@ -65,6 +65,9 @@ def count_config(args: argparse.Namespace, console: Console) -> list[dict]:
     console.print('GFLOPs are 1e9 multiply-adds of every matrix product and convolution, those in attention too; '
                   "fvcore's, the paper's protocol, leave out fused attention and add norms and interpolations. Test "
                   'modes that slide run this once per window.')
+    if any(record['varies_with_image'] for record in records):
+        console.print('How many tokens this model keeps depends on the image and on its weights: these figures are for '
+                      'noise and random weights.')
     return records
 
 
@@ -84,8 +87,8 @@ def rebuild_paper(args: argparse.Namespace, console: Console) -> list[dict]:
     for number in numbers:
         console.print(table(number, [row for row in records if row['table'] == number], args.latency))
     worst = max(abs(row['gflops'] / row['gflops_paper'] - 1) for row in records)
-    console.print(f"GFLOPs are fvcore's, as in the paper; the largest difference is {100 * worst:.2f}%. In rows marked * "
-                  "they have the products inside attention, as the paper's have for models that write them out. The "
+    console.print(f"GFLOPs are fvcore's, as in the paper; the largest difference is {100 * worst:.2f}%. In rows marked "
+                  "* they have the products inside attention, as the paper's have for models that write them out. The "
                   "paper's milliseconds are for 256 images on an A100.")
     console.print(*dict.fromkeys(row.note for row in rows if row.note), paper.WHY_FEWER, sep='\n')
     return records

@@ -28,11 +28,19 @@ def test_the_tool_counts_a_config(tmp_path):
     assert backbone['image_size'] == [64, 64]
     for key in ('params_m', 'gflops', 'gflops_fvcore', 'activations_m'):
         assert 0 < backbone[key] < segmentor[key]
+    assert not backbone['varies_with_image'] and 'depends on the image' not in done.stdout
     assert 'backbone.encoder.blocks.*.read_head' in done.stdout and 'auxiliary_head' not in done.stdout
     run_tool('complexity.py', config, '--size', '128', '64', '--json', path, '--overwrite')
     wider = json.loads(path.read_text())[0]
     assert wider['params_m'] == backbone['params_m'] and wider['image_size'] == [128, 64]
     assert wider['gflops'] > 1.9 * backbone['gflops']
+
+
+def test_what_depends_on_the_image_is_said(tmp_path):
+    path = tmp_path / 'counts.json'
+    done = run_tool('complexity.py', ROOT / 'configs' / 'rivals' / 'segmenter_algm_t_toy.py', '--json', path)
+    assert 'depends on the image' in done.stdout
+    assert [record['varies_with_image'] for record in json.loads(path.read_text())] == [True, True]
 
 
 def test_bad_input(tmp_path, monkeypatch, capsys):

@@ -3,7 +3,14 @@ from mmengine.config import Config
 from rich.table import Table
 
 from ..segmentors import build_segmentor
-from .counting import count_activations, count_parameters, fvcore_multiply_adds, multiply_adds, parameters_by_group
+from .counting import (
+    count_activations,
+    count_parameters,
+    fvcore_multiply_adds,
+    multiply_adds,
+    parameters_by_group,
+    varies_with_image,
+)
 
 
 def count_parts(path: str, cfg: Config, size: tuple[int, int]) -> tuple[list[dict], Table]:
@@ -16,7 +23,8 @@ def count_parts(path: str, cfg: Config, size: tuple[int, int]) -> tuple[list[dic
 
     Returns:
         A record each of backbone and segmentor (`gflops` with attention, `gflops_fvcore` by the paper's protocol,
-        both 1e9 multiply-adds; parameters and activations in millions), and a table of their groups of modules.
+        both 1e9 multiply-adds; parameters and activations in millions; `varies_with_image` where they were counted on
+        noise), and a table of their groups of modules.
     """
     model = build_segmentor(cfg)
     shape = (1, 3, *size)
@@ -35,7 +43,7 @@ def count_parts(path: str, cfg: Config, size: tuple[int, int]) -> tuple[list[dic
         records.append(dict(
             config=path, part=part, image_size=list(size), params_m=count_parameters(module) / 1e6, gflops=macs / 1e9,
             gflops_fvcore=fvcore_multiply_adds(module, shape) / 1e9,
-            activations_m=count_activations(module, shape) / 1e6))
+            activations_m=count_activations(module, shape) / 1e6, varies_with_image=varies_with_image(module)))
     return records, table
 
 
