@@ -1,4 +1,4 @@
-"""ToMe, ALGM, LookupViT and a merging ViTTM in segmentors: windows, optimized inference, training, exact resuming."""
+"""ToMe, ALGM, LookupViT, Rev-ViT and a merging ViTTM in segmentors: windows, optimized inference, training, exact resuming."""
 import copy
 import shutil
 
@@ -26,6 +26,7 @@ RIVALS = {
     'lookup': (dict(type='LookupViT', arch=ARCH, img_size=CROP, patch_size=7, compressed_grid=3), 48),
     'lookup_concat': (dict(type='LookupViT', arch=ARCH, img_size=CROP, patch_size=7, compressed_grid=3,
                            share_exchange=True, out_tokens='concat'), 96),
+    'revvit': (dict(type='RevViT', arch=ARCH, img_size=CROP, patch_size=7), 96),
     'vittm': (dict(type='ViTTM', arch=ARCH, img_size=CROP, process_patch_size=7, memory_patch_size=7,
                    merge_tokens=0.125), 96),
 }
@@ -121,10 +122,11 @@ def test_optimized_labels(name):
             assert agree >= least, (dtype, float(agree))
 
 
-@pytest.mark.parametrize('name', RIVALS)
-@pytest.mark.parametrize('with_cp', [False, True])
-def test_a_training_step_in_bfloat16_is_finite(name, with_cp):
-    model, inputs = segmentor(name, with_cp=with_cp, drop_path_rate=0.1).train(), scenes(56, 56, batch=4)
+@pytest.mark.parametrize('name,changes', [
+    *((name, dict(with_cp=with_cp)) for name in RIVALS if name != 'revvit' for with_cp in (False, True)),
+    ('revvit', {}), ('revvit', dict(reversible=False))])
+def test_a_training_step_in_bfloat16_is_finite(name, changes):
+    model, inputs = segmentor(name, drop_path_rate=0.1, **changes).train(), scenes(56, 56, batch=4)
     optimizer, losses = torch.optim.AdamW(model.parameters(), lr=1e-3), []
     for _ in range(3):
         with torch.autocast('cpu', torch.bfloat16):
@@ -153,6 +155,7 @@ OF_RUNS = {
                   merge_tokens=8), 192),
     'algm': (dict(type='ALGM', model_name='vit_tiny_patch16_224', img_size=64, patch_size=8, num_layers=2), 192),
     'lookup': (dict(type='LookupViT', arch=ARCH, img_size=64, patch_size=8, compressed_grid=3), 48),
+    'revvit': (dict(type='RevViT', arch=ARCH, img_size=64, patch_size=8), 96),
     'vittm': (dict(type='ViTTM', arch=ARCH, img_size=64, process_patch_size=8, memory_patch_size=8, merge_tokens=8),
               96),
 }
