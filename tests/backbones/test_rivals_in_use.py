@@ -1,4 +1,4 @@
-"""ToMe, ALGM, LookupViT, Rev-ViT and a merging ViTTM in segmentors: windows, optimized inference, training, exact resuming."""
+"""ToMe, ALGM, LookupViT, Rev-ViT and a merging ViTTM in segmentors: windows, optimized, training, exact resuming."""
 import copy
 import shutil
 
