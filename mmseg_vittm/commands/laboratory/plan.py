@@ -40,6 +40,7 @@ class Row:
         warm_start: A run of the plan, or a file, whose weights it begins from.
         teacher: What teaches it: a run of the plan, or a config and its checkpoint.
         scores: `'windows'`: scored by sliding windows too.
+        beside: Other groups in whose plots of speed it is shown too.
     """
     name: str
     config: str
@@ -51,6 +52,7 @@ class Row:
     warm_start: str | None = None
     teacher: tuple[str, ...] = ()
     scores: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

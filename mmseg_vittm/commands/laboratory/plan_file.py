@@ -48,6 +48,12 @@ def read_plan(path: str | Path) -> Plan:
               speed.whole_numbers('threads', least=1) or usual.threads),
         top.texts('per_class', tuple(rows)), content)
     _check_sources(plan)
+    groups = dict.fromkeys(row.group for row in rows.values())
+    for section, row in zip(top.sections('rows'), rows.values(), strict=True):
+        for group in row.beside:
+            if group not in groups or group == row.group:
+                raise section.error(f'beside must name other groups of the plan, which has {", ".join(groups)}; got '
+                                    f'{shown(repr(group))}')
     return plan
 
 
@@ -170,7 +176,7 @@ def _row(section: _Section, data: dict[str, DataSet]) -> Row:
         raise section.error(f'group must be a name of letters and digits, got {shown(repr(group))}')
     return Row(name, config, section.value('title', str, name), group, section.texts('data', tuple(data)),
                section.whole_numbers('seeds'), section.settings(),
-               section.value('warm_start', str), teacher, section.texts('scores', (WINDOWS,)))
+               section.value('warm_start', str), teacher, section.texts('scores', (WINDOWS,)), section.texts('beside'))
 
 
 def _by_name(path: Path, key: str, found: list) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _figures(plan: Plan, results: dict, data: str) -> Iterator[tuple]:
     note = conditions_of(results, data)
     for group in dict.fromkeys(row['group'] for row in rows):
         for dtype, condition in _by_dtype(_conditions(rows)).items():
-            spots = _spots(rows, group, condition)
+            spots = _spots(plan, rows, group, condition)
             if spots:
                 caption = f'{title}, {group}: mIoU against FPS ({condition})'
                 yield (_stem('pareto', data, group, dtype), caption,
@@ -140,16 +140,21 @@ def _figures(plan: Plan, results: dict, data: str) -> Iterator[tuple]:
             results['data'][data]['classes'], chosen, ['Bars: the mean over seeds; dots: a seed each.'], title)
 
 
-def _spots(rows: list[dict], group: str, condition: str) -> list[Spot]:
-    """Returns the rows of a group in the plot, and those that they are measured against; none without the group's."""
+def _spots(plan: Plan, rows: list[dict], group: str, condition: str) -> list[Spot]:
+    """Returns what a group's plot shows: its rows, those that they are measured against, and those beside them.
+
+    Nothing, where the group has nothing of its own to show.
+    """
     mine = [row for row in rows if row['group'] == group]
     if not any(condition in row['speed'] and scores_of(row, VALIDATION) for row in mine):
         return []
     against = {name for row in mine for name in row.get('front', ())}
     against |= {row['name'] for row in mine if row['family'] == PLAIN_VIT}
+    beside = {row.name for row in plan.rows.values() if group in row.beside}
     return [Spot(row['name'], row['family'], row['speed'][condition]['fps'], tuple(scores_of(row, VALIDATION)),
                  row['name'] in against) for row in rows
-            if (row in mine or row['name'] in against) and condition in row['speed'] and scores_of(row, VALIDATION)]
+            if (row in mine or row['name'] in against or row['row'] in beside)
+            and condition in row['speed'] and scores_of(row, VALIDATION)]
 
 
 def _curves(rows: list[dict], group: str) -> list[Curves]:

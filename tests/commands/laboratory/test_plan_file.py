@@ -64,7 +64,8 @@ def test_defaults_and_the_order_of_runs(tmp_path):
     (('speed', 'images'), 0, 'images must be a whole number from 1 on'),
     (('speed', 'dtypes'), ['fp8'], "dtypes must be of .*, got 'fp8'"),
     (('speed', 'threads'), [0], 'threads must be whole numbers from 1 on'),
-    (('per_class',), ['vit_8'], "per_class must be of vit_16, vittm, got 'vit_8'")])
+    (('per_class',), ['vit_8'], "per_class must be of vit_16, vittm, got 'vit_8'"),
+    (('rows', 0, 'beside'), ['rivals'], "beside must name other groups of the plan, which has architecture; got 'riv")])
 def test_a_wrong_plan_is_one_line(tmp_path, path, value, said):
     file = write_laboratory(tmp_path, changed(path, value))
     with pytest.raises(InputError, match=said) as error:

@@ -40,6 +40,20 @@ def test_a_picture_of_a_group_shows_the_group(tmp_path):
     assert 'dashed: the same without warm start' in (tmp_path / 'out' / 'curves_toy_warm_start.svg').read_text()
 
 
+def test_rows_are_shown_beside_other_groups_where_the_plan_says_so(tmp_path):
+    points = (2, 10.0), (4, 20.0)
+    about = dict(title='Toys', image_size=[64, 64], classes=['sky'])
+    rows = [row('vit_16', 'architecture', 'ViT', *points), row('vittm', 'rivals', 'ViTTM', *points, front=[])]
+    results = dict(data=dict(toy=about), speed=dict(toy=[]), rows=rows)
+    for beside in ([], ['rivals']):
+        planned = [PLAN['rows'][0] | dict(beside=beside), PLAN['rows'][1] | dict(group='rivals')]
+        plan = read_plan(write_laboratory(tmp_path, rows=planned))
+        write_report(plan, results, tmp_path / 'out')
+        for group, shown in (('rivals', bool(beside)), ('architecture', True)):
+            picture = (tmp_path / 'out' / f'pareto_toy_{group}_fp32.svg').read_text()
+            assert ('vit_16' in picture) == shown, (beside, group)
+
+
 def test_two_pictures_of_one_name(tmp_path):
     rows = [row | dict(group=group) for row, group in zip(PLAN['rows'], ('warm start', 'warm_start'), strict=True)]
     with pytest.raises(InputError, match='two pictures would be curves_toy_warm_start; give groups and data sets oth'):
