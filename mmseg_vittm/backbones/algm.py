@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from ..stack import MODELS
 from ..vittm.merging import Merged, merge, merge_pairs, pair_up
@@ -52,8 +52,6 @@ class ALGM(MergingViT):
     Raises:
         ValueError: The grid of `img_size` is no whole number of windows; or an argument is wrong.
     """
-    varies_tokens = True  # so that it cannot be compiled
-
     def __init__(self, *,
                  local_threshold: float | str = ADAPTIVE,
                  global_threshold: float | str = ADAPTIVE,
@@ -89,6 +87,7 @@ class ALGM(MergingViT):
         if self.arch_layers < 2:
             raise ValueError(f'ALGM merges in two blocks, an early and a later one; num_layers={self.arch_layers} has '
                              'no two')
+        default = ' (its default)' * (global_layer is None)
         if global_layer is None:
             global_layer = max(1, round(5 * self.arch_layers / 12) - 1)
         for name, layer in (('local_layer', local_layer), ('global_layer', global_layer)):
@@ -97,11 +96,20 @@ class ALGM(MergingViT):
                                  f'{layer!r}')
         self.local_layer, self.global_layer = local_layer % self.arch_layers, global_layer % self.arch_layers
         if self.local_layer >= self.global_layer:
-            raise ValueError(f'local_layer must be before global_layer, got {local_layer} and {global_layer}')
+            raise ValueError(f'local_layer must be before global_layer, got {local_layer} and {global_layer}{default}')
+        if self.global_layer >= len(self.vit.blocks):
+            raise ValueError(f'global_layer={global_layer}{default} is after block {len(self.vit.blocks) - 1}, the '
+                             f'last that out_indices={out_indices!r} needs; give an earlier global_layer, or a later '
+                             'output')
         self.window, self.deviations = window, deviations
-        self.thresholds = dict(local=local_threshold, everywhere=global_threshold)
+        self.thresholds = {'local': local_threshold, 'global': global_threshold}
         self.statistics = nn.ModuleDict({
             stage: Statistics() for stage, value in self.thresholds.items() if value == ADAPTIVE})
+
+    @property
+    def varies_tokens(self) -> bool:
+        """Whether how many tokens are left depends on the image: such a model cannot be compiled."""
+        return self.merges()
 
     def merges(self) -> bool:
         """Whether tokens merge at all."""
@@ -116,7 +124,7 @@ class ALGM(MergingViT):
             return merge(merged, window_parents(similarity > threshold, grid, self.window, prefix))
         if index == self.global_layer and merged.tokens.shape[1] >= prefix + 2:
             pairs = pair_up(merged, merged.tokens, prefix)
-            return merge_pairs(merged, pairs, pairs.similarity > self._threshold('everywhere', pairs.similarity))
+            return merge_pairs(merged, pairs, pairs.similarity > self._threshold('global', pairs.similarity))
         return merged
 
     def _threshold(self, stage: str, similarities: Tensor) -> Tensor | float:
@@ -129,7 +137,7 @@ class ALGM(MergingViT):
 
 
 class Statistics(nn.Module):
-    """Running mean and standard deviation of similarities, of training.
+    """Running mean and standard deviation of similarities, of training, in all its processes together.
 
     Weights of a model that has none leave it as it begins: with none seen.
     """
@@ -148,13 +156,18 @@ class Statistics(nn.Module):
             similarities: (B, ...), of a batch; those that are not finite do not count.
         """
         distances, there = 1 - similarities.flatten(1), similarities.flatten(1).isfinite()
+        sums = _sums(distances, there)
         if self.training:
-            some = there.any()
+            together = sums.sum(dim=0, keepdim=True)
+            if distributed.is_available() and distributed.is_initialized():
+                distributed.all_reduce(together)  # mmengine keeps buffers of processes apart
+            some = together[0, 2] > 0
             self.batches += some
             share = some * (1 / self.batches.clamp(min=1)).clamp(min=self.LEAST_SHARE)
-            self.moments.lerp_(_moments(distances.flatten()[None], there.flatten()[None])[0], share.to(self.moments))
-        moments = torch.where(self.batches > 0, self.moments, _moments(distances, there))  # (B, 2)
-        return 1 - moments[:, 0], (moments[:, 1] - moments[:, 0].square()).clamp(min=0).sqrt()
+            self.moments.lerp_(_means(together)[0].to(self.moments), share.to(self.moments))
+        moments = torch.where(self.batches > 0, self.moments.double(), _means(sums))  # (B, 2)
+        deviation = (moments[:, 1] - moments[:, 0].square()).clamp(min=0).sqrt()
+        return (1 - moments[:, 0]).float(), deviation.float()
 
     def _load_from_state_dict(self, state_dict, prefix, *others) -> None:
         own = {prefix + name: torch.zeros_like(one) for name, one in self.state_dict().items()}
@@ -163,10 +176,15 @@ class Statistics(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
-def _moments(distances: Tensor, there: Tensor) -> Tensor:
-    """Returns the means (B, 2) of distances (B, n) and of their squares, of those that are there; 0 of none."""
-    powers = torch.stack([distances, distances.square()], dim=1).where(there.unsqueeze(1), 0.0)
-    return powers.sum(dim=2) / there.sum(dim=1, keepdim=True).clamp(min=1)
+def _sums(distances: Tensor, there: Tensor) -> Tensor:
+    """Returns (B, 3), float64: the sums of distances (B, n) and of their squares, and the number, of those there."""
+    powers = torch.stack([distances, distances.square(), torch.ones_like(distances)], dim=1).double()
+    return powers.where(there.unsqueeze(1), 0.0).sum(dim=2)
+
+
+def _means(sums: Tensor) -> Tensor:
+    """Returns the means (B, 2) of sums (B, 3); 0 of none."""
+    return sums[:, :2] / sums[:, 2:].clamp(min=1)
 
 
 @torch.no_grad()

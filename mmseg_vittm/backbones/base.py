@@ -12,6 +12,7 @@ from ..weights.warm_start.source import ViTWeights
 from ..weights.warm_start.timm_names import read_any_source
 
 WARM_START = "dict(type='WarmStart', checkpoint=FILE or a name of timm's), with mean, std and calibration if need be"
+ONLY_VITS = "init_cfg type='WarmStart' is for ViTTM, ViTBackbone, ToMe and ALGM"
 
 
 def resolve_indices(out_indices: int | Sequence[int], num_layers: int) -> tuple[int, ...]:
@@ -156,5 +157,5 @@ class WarmStart:
             InputError: The module is none of ours.
         """
         if not isinstance(module, PretrainedBackbone):
-            raise InputError(f"init_cfg type='WarmStart' is for ViTTM and ViTBackbone, got a {type(module).__name__}")
+            raise InputError(f'{ONLY_VITS}, got a {type(module).__name__}')
         module.warm_start(**self.arguments)

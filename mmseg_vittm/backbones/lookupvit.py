@@ -14,7 +14,7 @@ from ..weights.pretrained import load_pretrained
 from ..weights.report import LoadReport
 from ..weights.warm_start.pending import Pending
 from ..weights.warm_start.source import ViTWeights
-from .base import PretrainedBackbone, resolve_indices
+from .base import ONLY_VITS, PretrainedBackbone, resolve_indices
 from .lookup_encoder import LookupEncoder
 
 OUT_TOKENS = ('lookup', 'compressed', 'concat')
@@ -70,8 +70,10 @@ class LookupViT(PretrainedBackbone):
         dims, layers = arch['embed_dims'], arch['num_layers']
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate must be in [0, 1), got {drop_path_rate}')
-        if int(dims * lookup_mlp_ratio) < 1:
-            raise ValueError(f'lookup_mlp_ratio must be positive, got {lookup_mlp_ratio}')
+        number = isinstance(lookup_mlp_ratio, (int, float)) and not isinstance(lookup_mlp_ratio, bool)
+        if not number or int(dims * lookup_mlp_ratio) < 1:
+            raise ValueError('lookup_mlp_ratio must be a number by which the hidden size is at least 1 at width '
+                             f'{dims}, got {lookup_mlp_ratio!r}')
         size, patch = to_pair(img_size, 'img_size'), to_pair(patch_size, 'patch_size')
         few, grid = to_pair(compressed_grid, 'compressed_grid'), (-(-size[0] // patch[0]), -(-size[1] // patch[1]))
         if few[0] > grid[0] or few[1] > grid[1]:
@@ -115,8 +117,8 @@ class LookupViT(PretrainedBackbone):
         Raises:
             InputError: Always.
         """
-        raise InputError("init_cfg type='WarmStart' is for ViTTM and ViTBackbone; a LookupViT begins at random, or "
-                         "from its own weights by dict(type='Pretrained', checkpoint=PATH)")
+        raise InputError(f"{ONLY_VITS}; a LookupViT begins at random, or from a LookupViT's own weights by init_cfg "
+                         "type='Pretrained'")
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map per index of `out_indices`.

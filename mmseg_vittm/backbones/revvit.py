@@ -16,7 +16,7 @@ from ..weights.families import OUR_REVVIT, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
 from ..weights.warm_start.pending import Pending
 from ..weights.warm_start.source import ViTWeights
-from .base import PretrainedBackbone, resolve_indices
+from .base import ONLY_VITS, PretrainedBackbone, resolve_indices
 from .reversible import ReversibleBlock, run_blocks, run_reversibly
 
 
@@ -103,9 +103,9 @@ class RevViT(PretrainedBackbone):
         Raises:
             InputError: Always.
         """
-        raise InputError("init_cfg type='WarmStart' is for ViTTM and ViTBackbone: RevViT adds its branches to two "
-                         f'streams, for which the weights of a ViT ({report.path}) were not trained; give it '
-                         "dict(type='Pretrained', checkpoint=PATH) of a RevViT, or no init_cfg")
+        raise InputError(f'{ONLY_VITS}: RevViT adds its branches to two streams, for which the weights of a ViT '
+                         f"({report.path}) were not trained; it begins at random, or from a RevViT's own weights by "
+                         "init_cfg type='Pretrained'")
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns one map (B, 2C, h, w) of both streams per index of `out_indices`, of images (B, in_channels, H, W).

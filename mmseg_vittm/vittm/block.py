@@ -95,7 +95,8 @@ class ViTTMBlock(nn.Module):
                         count: int) -> tuple[Merged, Tensor | None]:
         """Runs equations 1-4 as `forward`, with ToMe in the encoder: there `count` pairs of process tokens merge.
 
-        A process token of size s counts as s equal ones, in the encoder's attention and where it is written.
+        A process token of size s counts as s equal ones, in the encoder's attention and where it is written. The
+        encoder's parts run, not the encoder: hooks on it see nothing.
 
         Args:
             process: M tokens, which stand for Np.

@@ -107,12 +107,12 @@ class ViTTMEncoder(nn.Module):
         fixed = [f'read_write_head={read_write_head!r}'] * (not self.in_cells and HEADS[read_write_head].fixes_targets)
         fixed += [f'fusion={fusion!r}'] * FUSIONS[fusion].fixes_targets
         self._fixes_tokens = ' and '.join(fixed)
-        check_merge_tokens(merge_tokens, num_tokens[0], self.num_layers)
         against = [*fixed, *["read_write_head='cell'"] * self.in_cells, *[f'rope={rope!r}'] * (rope is not None)]
         if merge_tokens and against:
             raise ValueError(f'merge_tokens={merge_tokens} changes how many process tokens there are and where, which '
                              f"{' and '.join(against)} cannot have; take read_write_head 'linear', 'cross' or "
                              "'latent', fusion 'add' or 'erase', no rope, or merge_tokens=0")
+        check_merge_tokens(merge_tokens, num_tokens[0], self.num_layers)
         self.merge_tokens = merge_tokens
 
         dims = self.embed_dims

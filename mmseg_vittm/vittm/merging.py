@@ -4,6 +4,7 @@ Bolya et al., "Token Merging: Your ViT But Faster", ICLR 2023 (ToMe): bipartite 
 and the tracking of sizes. Merging by a threshold, where every image of a batch keeps another number of tokens, fills
 the batch up with tokens of size 0, which no token attends to.
 """
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -132,7 +133,8 @@ def merge_likest(merged: Merged, metric: Tensor, count: int, prefix: int = 0) ->
         prefix: Class and register tokens at the beginning, which are not merged.
     """
     length = metric.shape[1]
-    count = min(count, (length - prefix) // 2)
+    if 2 * count > length - prefix:  # not min(), which nests from block to block where sizes are symbols of a compiler
+        count = (length - prefix) // 2
     if not count:
         return merged
     pairs = pair_up(merged, metric, prefix)
@@ -157,9 +159,13 @@ def check_merge_tokens(merge_tokens: int | float, num_tokens: int, num_blocks: i
     if not number and not (type(merge_tokens) is float and 0 <= merge_tokens <= 0.5):
         raise ValueError('merge_tokens must be a number of tokens that each block merges away, from 0, or their share '
                          f"of the input's tokens, a float from 0.0 to 0.5; got {merge_tokens!r}")
-    merged, most = merged_per_block(merge_tokens, num_tokens) * num_blocks, max(0, num_tokens - 2) // num_blocks
-    if merged and num_tokens - merged < 2:
-        most = most if isinstance(merge_tokens, int) else f'{max(0, most - 0.5) / max(1, num_tokens):.3f}'
-        raise ValueError(f'merge_tokens={merge_tokens!r} in each of {num_blocks} blocks merges {merged} of '
-                         f'{num_tokens} tokens away, which would leave fewer than two; give {most} or less, a larger '
-                         'img_size or smaller patches')
+    per_block = merged_per_block(merge_tokens, num_tokens)
+    if merge_tokens and not per_block:
+        raise ValueError(f'merge_tokens={merge_tokens!r} of {num_tokens} tokens is none; give a larger share, or 0')
+    if per_block and num_tokens - per_block * num_blocks < 2:
+        most = max(0, num_tokens - 2) // num_blocks
+        share = math.floor(1000 * (most - 0.5) / max(1, num_tokens)) / 1000
+        give = 'give 0' if not most else f'give {most if isinstance(merge_tokens, int) else share} or less'
+        raise ValueError(f'merge_tokens={merge_tokens!r} in each of {num_blocks} blocks merges '
+                         f'{per_block * num_blocks} of {num_tokens} tokens away, which would leave fewer than two; '
+                         f'{give}, a larger img_size or smaller patches')

@@ -331,7 +331,7 @@ def test_a_warm_start_is_refused(tmp_path):
     path = save_weights(random_vit('vit').state_dict(), tmp_path / 'vit.pth')
     backbone = build(arch=dict(embed_dims=64, num_layers=2, num_heads=4, mlp_ratio=4.0),
                      init_cfg=dict(type='WarmStart', checkpoint=path))
-    with pytest.raises(InputError, match=r"is for ViTTM and ViTBackbone.*dict\(type='Pretrained'"):
+    with pytest.raises(InputError, match="is for ViTTM, ViTBackbone, ToMe and ALGM.*init_cfg type='Pretrained'"):
         backbone.init_weights()
 
 
@@ -345,7 +345,8 @@ def test_a_warm_start_is_refused(tmp_path):
     (dict(out_tokens='memory'), r"out_tokens must be one of \['compressed', 'concat', 'lookup'\], got 'memory'"),
     (dict(arch='huge'), "arch must be one of .* got 'huge'"), (dict(arch=TINY | dict(num_heads=5)), 'num_heads'),
     (dict(img_size=0), 'img_size must be'), (dict(patch_size=(7, 0)), 'patch_size must be'),
-    (dict(lookup_mlp_ratio=0), 'lookup_mlp_ratio must be positive, got 0'),
+    (dict(lookup_mlp_ratio=0), 'lookup_mlp_ratio must be a number by which .* at width .*, got 0'),
+    (dict(lookup_mlp_ratio='1'), "got '1'"), (dict(lookup_mlp_ratio=True), 'got True'),
     (dict(drop_path_rate=1.0), r'drop_path_rate must be in \[0, 1\), got 1.0'),
     (dict(out_indices=(3, )), 'out_indices must be ascending block indices from -3 to 2'),
     (dict(frozen_layers=4), r'frozen_layers must be from -1 \(none\) to 3')])

@@ -93,10 +93,9 @@ def test_odd_sizes(height, width, batch, merge_tokens):
     assert_written_out(build(merge_tokens=merge_tokens, out_indices=(0, 2)), images(height, width, batch), merge_tokens)
 
 
-@pytest.mark.parametrize('changes', [dict(merge_tokens=0), dict(merge_tokens=0.0), dict(merge_tokens=0.01)])
+@pytest.mark.parametrize('changes', [dict(merge_tokens=0), dict(merge_tokens=0.0)])
 @torch.no_grad()
 def test_without_merging_it_is_the_plain_vittm_bit_for_bit(changes):
-    """0.01 of 16 tokens is none."""
     for more in ({}, dict(read_write_head='cross', out_tokens='process'), dict(rope='eva02', merge_tokens=0)):
         plain = {name: value for name, value in more.items() if name != 'merge_tokens'}
         backbone, reference = build(**changes | more), build(**plain | dict(merge_tokens=0))
@@ -222,6 +221,7 @@ def test_weights_of_a_plain_vittm(tmp_path):
     (dict(merge_tokens=5), r'merge_tokens=5 in each of 3 blocks merges 15 of 16 tokens away.*give 4 or less'),
     (dict(merge_tokens=0.5), r'merge_tokens=0.5 in each of 3 blocks merges 24 of 16'),
     (dict(merge_tokens=4, process_init='latent', num_process_tokens=12), r'merges 12 of 12.*give 3 or less'),
+    (dict(merge_tokens=0.01), 'merge_tokens=0.01 of 16 tokens is none; give a larger share, or 0'),
     (dict(merge_tokens=-1), 'merge_tokens must be'), (dict(merge_tokens=True), 'merge_tokens must be'),
     (dict(rope='eva02'), "merge_tokens=3 changes .* which rope='eva02' cannot have"),
     (dict(fusion='add_erase'), "which fusion='add_erase' cannot have; take .* fusion 'add' or 'erase'"),

@@ -132,6 +132,19 @@ def test_it_is_logged_and_done_once(saved, caplog):
         finish(model, [images()], HALF)
 
 
+def test_merging_changes_nothing_of_it(saved):
+    """The ViT that it is brought near to has features of every token."""
+    found = []
+    for merge_tokens in (0, 1):
+        torch.manual_seed(4)
+        model = vittm(saved, process_patch_size=16, merge_tokens=merge_tokens)
+        model.init_weights()
+        found.append((finish(model, [images()], HALF), model.state_dict()))
+        assert model.encoder.merge_tokens == merge_tokens
+    assert found[0][0] == found[1][0]
+    torch.testing.assert_close(found[0][1], found[1][1], atol=0, rtol=0)
+
+
 def test_without_calibration(saved):
     model = vittm(saved)
     model.warm_start(str(saved), calibration='none')
@@ -163,7 +176,7 @@ def test_it_is_registered_and_for_our_backbones_alone(saved):
     model = ViTTM(arch=ARCH, img_size=64)
     initializer(model)
     assert pending_in(model) == [model]
-    with pytest.raises(ValueError, match='for ViTTM and ViTBackbone, got a BaseModule'):
+    with pytest.raises(ValueError, match='for ViTTM, ViTBackbone, ToMe and ALGM, got a BaseModule'):
         BaseModule(init_cfg=dict(type='WarmStart', checkpoint=str(saved))).init_weights()
 
 

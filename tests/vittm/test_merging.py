@@ -314,15 +314,16 @@ def test_what_is_no_number_and_no_share(value):
 @pytest.mark.parametrize('value,blocks,message', [
     (16, 4, r'merge_tokens=16 in each of 4 blocks merges 64 of 64 tokens away.*fewer than two; give 15 or less'),
     (63, 1, r'merges 63 of 64 tokens away.*give 62 or less'),
-    (0.5, 2, r'merge_tokens=0.5 in each of 2 blocks merges 64 of 64 tokens away.*give 0.477 or less'),
-    (1, 64, r'merges 64 of 64 .*give 0 or less')])
+    (0.5, 2, r'merge_tokens=0.5 in each of 2 blocks merges 64 of 64 tokens away.*give 0.476 or less'),
+    (1, 64, r'merges 64 of 64 .*fewer than two; give 0, a larger'), (0.1, 64, 'give 0, a larger'),
+    (0.007, 4, 'merge_tokens=0.007 of 64 tokens is none; give a larger share, or 0')])
 def test_too_many_are_refused_with_both_numbers(value, blocks, message):
     with pytest.raises(ValueError, match=message):
         check_merge_tokens(value, 64, blocks)
 
 
 def test_what_just_fits():
-    for value, blocks in ((15, 4), (62, 1), (0.48, 2), (0, 99), (0.0, 99), (31, 2)):
+    for value, blocks in ((15, 4), (62, 1), (0.48, 2), (0.476, 2), (0.009, 62), (0, 99), (0.0, 99), (31, 2)):
         check_merge_tokens(value, 64, blocks)
     check_merge_tokens(0, 1, 12)
     assert [merged_per_block(value, 50) for value in (7, 0, 0.25, 0.5, 0.0, 0.13)] == [7, 0, 12, 25, 0, 6]

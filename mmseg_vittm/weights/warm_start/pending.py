@@ -87,6 +87,7 @@ def finish(backbone: nn.Module, batches: Sequence[Tensor], images: Images, rgb: 
     if left.teacher is None:
         return said
     teacher, training = left.teacher, backbone.training
+    merging, teacher.encoder.merge_tokens = teacher.encoder.merge_tokens, 0  # the ViT has features of every token
     backbone.eval()
     goals = [teacher.features(batch) for batch in batches]
     embedded = [teacher.encoder.embed(batch)[1] for batch in batches]
@@ -96,6 +97,7 @@ def finish(backbone: nn.Module, batches: Sequence[Tensor], images: Images, rgb: 
     after = closeness(teacher.encoder, batches, goals)[-1]
     memory = memory_closeness(teacher.encoder, batches, embedded)
     backbone.train(training)
+    teacher.encoder.merge_tokens = merging
     count = sum(len(batch) for batch in batches)
     said.append(f"the process stream's cosine with the ViT's own features after the last block is {after.cosine:.3f}, "
                 f'on {count} images' + f', {before.cosine:.3f} before the calibration' * bool(done.fits)
