@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..inference.precision import DTYPES, check_dtype
 from ..measure.benchmark.building import Settings, build_for_measuring
 from ..measure.benchmark.images import check_same_images, choose_source
+from ..measure.benchmark.report import conditions_of, is_unlike_use
 from ..measure.benchmark.subject import Subject
 from ..measure.benchmark.turns import run_in_turns
 from ..measure.conditions import describe_machine, resolve_device
@@ -38,7 +39,8 @@ def add_measuring_options(parser: argparse.ArgumentParser, images: int | None, i
                         help='segmentor classes to run each config in, with a dtype and compilation of their own where '
                         "they have them: EncoderDecoder SlideSegmentor:bf16:compile (default: the config's own)")
     parser.add_argument('--checkpoint', nargs='+', metavar='FILE',
-                        help="a checkpoint per config, or 'none' (default: random weights, which take as long)")
+                        help="a checkpoint per config, or 'none' (default: random weights, which take as long, except "
+                        "in ALGM)")
     add_checkpoint_options(parser)
     parser.add_argument('--images', type=positive, metavar='N', default=images, help=images_help)
     parser.add_argument('--image-size', type=pixels, nargs=2, metavar=('HEIGHT', 'WIDTH'),
@@ -143,4 +145,8 @@ def describe_run(subjects: list[Subject]) -> str:
     ways = [subject.settings for subject in subjects]
     formats = ' and '.join(dict.fromkeys(f'{way.dtype} {"compiled" if way.compile else "eager"}' for way in ways))
     sources = sorted({subject.source.describe() for subject in subjects})
-    return '\n'.join([f'{describe_machine(ways[0].device)}, {formats}, batch {ways[0].batch_size}', *sources])
+    idle = dict.fromkeys(subject.path for subject in subjects if is_unlike_use(conditions_of(subject)))
+    warnings = [f'{path}: how fast it is depends on its weights and on what images show; real images (--data-root) and '
+                'trained weights (--checkpoint) measure that, not these' for path in idle]
+    return '\n'.join([f'{describe_machine(ways[0].device)}, {formats}, batch {ways[0].batch_size}', *sources,
+                      *warnings])

@@ -478,7 +478,8 @@ def test_the_metas_number_of_tokens_is_the_plain_vits():
     (dict(global_layer=4), 'from -4 to 3'),
     (dict(out_indices=(1, )), r'global_layer=2 is after block 1, the last that out_indices=\(1,\) needs'),
     (dict(num_layers=12, global_layer=None, out_indices=(1, 3)), r'global_layer=4 \(its default\) is after block 3'),
-    (dict(num_layers=4, global_layer=None, local_layer=1), r'got 1 and 1 \(its default\)'), (dict(model_name='vit_small_patch16_18x2_224'), 'plain ViT blocks alone'),
+    (dict(num_layers=4, global_layer=None, local_layer=1), r'got 1 and 1 \(its default\)'),
+    (dict(model_name='vit_small_patch16_18x2_224'), 'plain ViT blocks alone'),
     (dict(num_layers=1, global_layer=None), 'merges in two blocks.*num_layers=1'),
     (dict(local_layer=True), 'local_layer must be a block from -4 to 3, got True'),
     (dict(frozen_layers=5), 'frozen_layers')])

@@ -33,6 +33,15 @@ def test_the_tool(config, tmp_path, monkeypatch, capsys):
     assert str(tmp_path) in error_inside(monkeypatch, capsys, 'benchmark.py', config, '--json', tmp_path, '--overwrite')
 
 
+def test_it_warns_where_speed_depends_on_the_image(tmp_path, capsys, monkeypatch):
+    algm, plain = (ROOT / 'configs' / name for name in ('rivals/segmenter_algm_t_toy.py', 'segmenter_vit_t_toy.py'))
+    run_inside(monkeypatch, 'benchmark.py', algm, plain, '--images', '1', '--warmup', '0', '--image-size', '32', '32',
+               '--json', tmp_path / 'results.json')
+    said = ''.join(capsys.readouterr().out.split())  # as wide as the terminal
+    assert f'{algm}:howfastitisdependsonitsweights' in said and f'{plain}:howfast' not in said
+    assert [row['varies_with_image'] for row in json.loads((tmp_path / 'results.json').read_text())] == [True, False]
+
+
 def test_other_options(tmp_path, capsys, monkeypatch):
     """Throughput in bfloat16, and real images with a checkpoint, in one process."""
     folder = ade_folder(tmp_path)

@@ -16,7 +16,7 @@ from ...engine.state.saved_settings import plain
 from ...errors import InputError
 from ...measure.benchmark.building import Built, Settings, build_for_measuring
 from ...measure.benchmark.images import Images, find_test_dataset
-from ...measure.benchmark.report import record
+from ...measure.benchmark.report import is_unlike_use, record
 from ...measure.benchmark.subject import COUNTED, Subject
 from ...measure.benchmark.turns import run_in_turns
 from ...measure.complexity.counting import varies_with_image
@@ -128,9 +128,9 @@ def _subject(laboratory: Laboratory, data: str, name: str, cfg: Config, way: Set
     built = build()
     varies = varies_with_image(built.model)
     if varies:
-        run = Run(data, name.partition(',')[0], laboratory.plan.seeds[0])
-        if laboratory.checkpoint(run).is_file():
-            built = build(str(laboratory.checkpoint(run)))
+        checkpoint = _checkpoint(laboratory, data, name)
+        if checkpoint.is_file():
+            built = build(str(checkpoint))
         else:
             varies = False
             MMLogger.get_current_instance().warning(
@@ -139,15 +139,23 @@ def _subject(laboratory: Laboratory, data: str, name: str, cfg: Config, way: Set
     return Subject(built, Images(cfg, varies, 1, None if varies else way.image_size), way)
 
 
+def _checkpoint(laboratory: Laboratory, data: str, name: str) -> Path:
+    """Returns where the first seed of a model's row has its last checkpoint."""
+    return laboratory.checkpoint(Run(data, name.partition(',')[0], laboratory.plan.seeds[0]))
+
+
 def kept_records(laboratory: Laboratory, data: str) -> list[dict]:
     """Returns the records of a data set that were kept, where they are of all its models; else none.
 
-    That they were measured on this machine does not matter: they say on which.
+    Nor are those of a model that had to be trained to be measured, and is trained by now. That they were measured
+    on this machine does not matter: they say on which.
     """
     try:
         content = json.loads(speed_file(laboratory, data).read_text(encoding='utf-8'))
-        same = content['of'] == _conditions(laboratory, data)
-        return content['records'] if same else []
+        found, records = models(laboratory, data), content['records']
+        same = content['of'] == _conditions(laboratory, data) and not any(
+            is_unlike_use(one) and _checkpoint(laboratory, data, found[one['model']][0]).is_file() for one in records)
+        return records if same else []
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return []
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
+from ..complexity.counting import varies_with_image
 from ..conditions import cpu_flags, device_name, versions
 from ..records import number, variants
 from .stages import STAGES
@@ -59,11 +60,18 @@ def conditions_of(subject: Subject) -> dict:
     settings, built = subject.settings, subject.built
     return dict(
         config=built.path, segmentor=type(built.model).__name__, checkpoint=built.checkpoint,
-        test_cfg=to_plain(built.cfg.model.get('test_cfg')), dtype=settings.dtype, compile=settings.compile,
-        batch_size=settings.batch_size, protocol='throughput' if settings.throughput else 'predict',
-        source=subject.source.kind, source_description=subject.source.describe(), device=str(settings.device),
+        test_cfg=to_plain(built.cfg.model.get('test_cfg')), varies_with_image=varies_with_image(built.model),
+        dtype=settings.dtype, compile=settings.compile, batch_size=settings.batch_size,
+        protocol='throughput' if settings.throughput else 'predict', source=subject.source.kind,
+        source_description=subject.source.describe(), device=str(settings.device),
         device_name=device_name(settings.device), cpu_flags=cpu_flags(), threads=torch.get_num_threads(),
         torch=torch.__version__, versions=versions(), date=time.strftime('%Y-%m-%d'))
+
+
+def is_unlike_use(conditions: dict) -> bool:
+    """Returns whether speed depends on weights and on what images show, and not both were real."""
+    return bool(conditions.get('varies_with_image')) and (
+        conditions['source'] != 'real' or conditions['checkpoint'] is None)
 
 
 def to_plain(value: object) -> object:
@@ -88,8 +96,9 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
     quartiles. Cost: parameters (millions), GFLOPs, windows per image, memory at the peak (MiB), milliseconds in the
     backbone, in the head and after it; of a compiled network, which is both in one, under the backbone.
     """
+    note = '; * depends on weights and images, which were not real' * any(map(is_unlike_use, records))
     unit = 'crops/s' if records[0]['protocol'] == 'throughput' else 'FPS'
-    speed = Table(caption='by the median time and by the mean; 95th percentile; ratio to the first config')
+    speed = Table(caption='by the median time and by the mean; 95th percentile; ratio to the first config' + note)
     cost = Table(caption='million parameters; windows per image; memory at the peak; ms in backbone, head, after it'
                  + ' (compiled: both under bb.)' * any(row['stages_ms'].get('network') for row in records))
     for result in (speed, cost):
@@ -101,6 +110,7 @@ def tables(records: Sequence[dict]) -> tuple[Table, Table]:
     for row, name in zip(records, run_names(records), strict=True):
         low, high = row['ratio_to_first_iqr']
         values = [row[key] for key in ('fps', 'fps_mean', 'latency_ms_median', 'latency_ms_p95')]
+        name += '*' * is_unlike_use(row)
         speed.add_row(name, *map(number, values), f'{row["ratio_to_first"]:.2f}', f'{low:.2f}-{high:.2f}')
         values = [row[key] for key in ('params_m', 'gflops', 'windows_per_image', 'peak_memory_mb')]
         stages = row['stages_ms']

@@ -58,6 +58,11 @@ def test_a_model_whose_cost_depends_on_the_image_is_measured_trained_on_real_ima
     assert trained['gflops'] < untrained['gflops'] and trained['params_m'] == untrained['params_m']
     name, cfg = list(speed.models(lab, 'toy').values())[-1]
     subject = speed._subject(lab, 'toy', name, cfg, Settings(torch.device('cpu'), image_size=(64, 64)))
+    key = list(speed.models(lab, 'toy'))[-1]
+    for changes, count in ((dict(source='synthetic', checkpoint=None), 0), (dict(source='real', checkpoint='x'), 1)):
+        content = dict(of=speed._conditions(lab, 'toy'), records=[dict(model=key, varies_with_image=True) | changes])
+        speed.speed_file(lab, 'toy').write_text(json.dumps(content))
+        assert len(speed.kept_records(lab, 'toy')) == count  # it is trained by now
     assert subject.source.kind == 'real' and subject.built.checkpoint == str(lab.checkpoint(run))
 
 
@@ -94,8 +99,10 @@ def test_a_measurement_counts_for_the_models_that_it_is_of(tmp_path):
     lab = laboratory(tmp_path)
     path = speed.speed_file(lab, 'toy')
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(dict(of=speed._conditions(lab, 'toy'), records=[dict(fps=1.0)])))
-    assert speed.kept_records(lab, 'toy') == [dict(fps=1.0)]
+    kept = [dict(model=key, varies_with_image=False, source='synthetic', checkpoint=None)
+            for key in speed.models(lab, 'toy')]
+    path.write_text(json.dumps(dict(of=speed._conditions(lab, 'toy'), records=kept)))
+    assert speed.kept_records(lab, 'toy') == kept
     other = laboratory(tmp_path, rows=[*ROWS, dict(name='vit_32', config='vit_32.py')])
     assert speed.kept_records(other, 'toy') == []
     path.write_text('no JSON')

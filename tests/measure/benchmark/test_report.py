@@ -1,12 +1,13 @@
 """Records and tables."""
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from measuring import KEYS, make_subject
 
-from mmseg_vittm.measure.benchmark.report import record, tables
+from mmseg_vittm.measure.benchmark.report import is_unlike_use, record, tables
 from mmseg_vittm.measure.benchmark.stages import Call
 
 
@@ -29,6 +30,20 @@ def test_record_by_hand(config):
     assert row['test_cfg'] == dict(mode='slide', crop_size=[64, 64], stride=[48, 48])
     assert row['cfg_options'] == {'model.type': 'SlideSegmentor'}
     assert [column.header for column in tables([row])[0].columns][:2] == ['config', 'FPS']
+    assert not row['varies_with_image'] and not is_unlike_use(row)
+
+
+@pytest.mark.parametrize('changes,unlike', [
+    (dict(), True), (dict(source='real'), True), (dict(checkpoint='algm.pth'), True),
+    (dict(source='real', checkpoint='algm.pth'), False), (dict(varies_with_image=False), False)])
+def test_speed_that_depends_on_images_is_marked_where_they_were_noise(config, changes, unlike):
+    measured = make_subject(config)
+    measured.run(0)
+    row = record(measured, measured, images=1, repeat=1, warmup=0) | dict(varies_with_image=True) | changes
+    assert is_unlike_use(row) == unlike
+    for table in tables([row]):
+        assert list(table.columns[0].cells) == [Path(row['config']).stem + '*' * unlike]
+    assert ('which were not real' in tables([row])[0].caption) == unlike
 
 
 def test_throughput_is_forward_only(config):
@@ -44,7 +59,8 @@ def test_tables_fit_80_columns():
     from rich.console import Console
     row = dict(config='configs/segmenter_vittm_b_49_196_ade20k.py', protocol='predict', fps=0.4353, fps_mean=0.4321,
                latency_ms_median=2299.1, latency_ms_p95=12986.2, ratio_to_first=1.973, ratio_to_first_iqr=[1.73, 12.09],
-               params_m=125.4, gflops=1084.4, windows_per_image=1.9, peak_memory_mb=11225.0,
+               params_m=125.4, gflops=1084.4, windows_per_image=1.9, varies_with_image=True, source='synthetic',
+               checkpoint=None, peak_memory_mb=11225.0,
                stages_ms=dict(backbone=1138.0, head=190.0, post=None), segmentor='SlideSegmentor',
                dtype='fp32', compile=False)
     console = Console(width=80, record=True, file=io.StringIO())
