@@ -23,8 +23,9 @@ WITHOUT_STACK = ('vittm/test_both.py', 'vittm/test_encoder.py', 'vittm/test_head
 # They train in forks of the test's own process, which autograd refuses once it has threads, as after torch.compile.
 FORKING = {'test_algm.py', 'test_any_command_line.py', 'test_atomic_files.py', 'test_changed_settings.py',
            'test_data_workers.py', 'test_dist_train.py', 'test_distilled_runs.py', 'test_earlier_run.py',
-           'test_finite_loss_hook.py', 'test_killed_training.py', 'test_other_processes.py', 'test_resume.py',
-           'test_resuming_classifiers.py', 'test_rivals_in_use.py', 'test_stopping.py', 'test_lock.py', 'test_warm_start_hook.py'}
+           'test_finite_loss_hook.py', 'test_killed_training.py', 'test_lock.py', 'test_other_processes.py',
+           'test_resume.py', 'test_resuming_classifiers.py', 'test_rivals_in_use.py', 'test_stopping.py',
+           'test_warm_start_hook.py'}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,6 +37,9 @@ def parse_args() -> argparse.Namespace:
                         'what they need is trained too, and the report has all that is there')
     parser.add_argument('--stages', nargs='+', choices=STAGES, default=STAGES, metavar='STAGE',
                         help=f'what to do, of {", ".join(STAGES)} (default: all)')
+    parser.add_argument('--earlier', metavar='FILE',
+                        help='results.json of an earlier report: its runs are taken over where they are of the same '
+                        'rows, and trained only where others begin from them')
     parser.add_argument('--jobs', type=whole(1, 256), default=1, metavar='N',
                         help='trainings at a time; with more than one, each has one thread (default: %(default)s)')
     parser.add_argument('--remeasure', action='store_true', help='measure the speed again, although it is there')
@@ -52,7 +55,7 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     carry_out(read_plan(args.plan), args.out, args.work_dir, dict(args.data_roots), args.only, args.stages, args.jobs,
-              args.remeasure, args.overwrite, TRAIN, open_console())
+              args.remeasure, args.overwrite, TRAIN, open_console(), args.earlier)
 
 
 if __name__ == '__main__':

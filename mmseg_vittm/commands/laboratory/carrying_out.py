@@ -8,6 +8,7 @@ from rich.console import Console
 from ...engine.work_dir.lock import hold
 from ...errors import InputError, TrainingError
 from ..progress import Reporter
+from .earlier import Earlier
 from .laboratory import Laboratory
 from .plan import Plan, Run
 from .report import claim_report, write_report
@@ -21,7 +22,7 @@ STAGES = ('train', 'score', 'speed', 'report')
 
 def carry_out(plan: Plan, out: str, work_dir: str, data_roots: dict[str, str], only: Sequence[str],
               stages: Sequence[str], jobs: int, remeasure: bool, overwrite: bool, train_tool: Path,
-              console: Console) -> None:
+              console: Console, earlier: str | None = None) -> None:
     """Carries a plan out; what is there already is kept.
 
     Args:
@@ -36,6 +37,7 @@ def carry_out(plan: Plan, out: str, work_dir: str, data_roots: dict[str, str], o
         overwrite: Whether to replace an earlier report.
         train_tool: The file of `tools/train.py`.
         console: Where to print.
+        earlier: `results.json` of an earlier report, whose runs need no training unless others begin from them.
 
     Raises:
         InputError: Something of the plan is wrong, data are missing, or another laboratory works in the folder.
@@ -47,10 +49,14 @@ def carry_out(plan: Plan, out: str, work_dir: str, data_roots: dict[str, str], o
     if 'report' in stages:
         folder = claim_report(plan, out, overwrite)
     check_rows(laboratory)
+    before = Earlier(earlier, laboratory)
+    for line in before.others:
+        console.print(line, highlight=False)
     writes = set(stages) - {'report'}  # which only reads there
     with hold([work_dir] * bool(writes), main=True):
         to_train(laboratory, plan.runs())  # looks at the settings of all
-        left = to_train(laboratory, runs) if 'train' in stages else []
+        wanted = [run for run in runs if not before.has(run, laboratory)]
+        left = to_train(laboratory, wanted) if 'train' in stages else []
         for run in left:
             laboratory.check_data(run, ('train_dataloader', *(SCORED if 'score' in stages else SCORED[:1])))
         failures = _train(laboratory, left, train_tool, jobs, console) if left else {}
@@ -64,7 +70,7 @@ def carry_out(plan: Plan, out: str, work_dir: str, data_roots: dict[str, str], o
                 console.print(f'{data}: the speed was measured on another machine, {records[0]["device_name"]}, torch '
                               f'{records[0]["torch"]}; --remeasure does it here', highlight=False)
         if 'report' in stages:
-            files = write_report(plan, gather(laboratory), folder)
+            files = write_report(plan, gather(laboratory, before), folder)
             console.print(f'{len(files)} files in {folder}', highlight=False)
     if failures:
         more = ', with overwrite=True,' * ('report' in stages and not overwrite)

@@ -97,8 +97,16 @@ def _section(plan: Plan, results: dict, data: str) -> Iterator[str]:
         yield from ('**Speed**', '')
         yield from speed_table([row for row in rows if row['speed']], conditions)
         yield ''
-    for line in missing_of(rows):
+    for line in [*missing_of(rows), *_earlier(rows)]:
         yield from (f'{line}.', '')
+
+
+def _earlier(rows: list[dict]) -> list[str]:
+    """Returns how many runs were taken over from earlier reports: `'2 of 5 runs are of an earlier report, ...'`."""
+    seeds = [seed for row in rows if not row['way'] for seed in row['seeds'].values()]
+    found = Counter(tuple(seed['earlier'].values()) for seed in seeds if 'earlier' in seed)
+    return [f'{count} of {len(seeds)} runs are of an earlier report, of commit {(commit or "unknown")[:7]}, {date}'
+            for (commit, date), count in found.items()]
 
 
 def conditions_of(results: dict, data: str) -> str:

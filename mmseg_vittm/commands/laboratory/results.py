@@ -8,6 +8,7 @@ from ...engine.state.saved_settings import plain
 from ...measure.conditions import versions
 from ...measure.laboratory.margins import margins
 from .curves import curve, seconds_per_iteration
+from .earlier import Earlier, row_settings
 from .laboratory import Laboratory
 from .on_data import classes_of_data
 from .plan import Row, Run
@@ -18,8 +19,12 @@ SPEED_KEYS = ('fps', 'fps_iqr', 'latency_ms_median', 'latency_ms_iqr', 'peak_mem
 PLAIN_VIT = 'ViT'
 
 
-def gather(laboratory: Laboratory) -> dict[str, Any]:
+def gather(laboratory: Laboratory, earlier: Earlier | None = None) -> dict[str, Any]:
     """Returns everything: conditions, data sets, and a record per row, data set and way of predicting.
+
+    Args:
+        laboratory: The laboratory.
+        earlier: Results that stand in for runs that are not done.
 
     Raises:
         InputError: A run was trained with other settings than the plan has.
@@ -30,7 +35,7 @@ def gather(laboratory: Laboratory) -> dict[str, Any]:
         cost = costs(laboratory, data)
         for row in laboratory.plan.rows.values():
             if data in laboratory.plan.data_of(row):
-                rows += _rows(laboratory, data, row, cost, records[data])
+                rows += _rows(laboratory, data, row, cost, records[data], earlier or Earlier(None, laboratory))
     add_margins(rows)
     return dict(
         plan=laboratory.plan.content, commit=commit(),
@@ -53,22 +58,24 @@ def check_rows(laboratory: Laboratory) -> None:
                 classes_of_data(laboratory.config(data, row.name))
 
 
-def _rows(laboratory: Laboratory, data: str, row: Row, cost: dict[str, dict], records: list[dict]) -> list[dict]:
+def _rows(laboratory: Laboratory, data: str, row: Row, cost: dict[str, dict], records: list[dict],
+          earlier: Earlier) -> list[dict]:
     """Returns a record per way in which a row's models predict."""
     cfg = laboratory.config(data, row.name)
     runs = [Run(data, row.name, seed) for seed in laboratory.plan.seeds_of(row)]
     done = [run for run in runs if laboratory.is_done(run)]
     found = []
     for way, own in ways(laboratory, data, row.name).items():
-        key = model_key(own)
+        settings = row_settings(row, own)
+        key = settings['model']
+        seeds = earlier.seeds(data, row.name, way) | {str(run.seed): _seed(laboratory, run, way) for run in done}
         found.append(dict(
             data=data, row=row.name, way=way, name=row.title + (way and f', {way}'), group=row.group,
-            family=family_of(plain(cfg.model.backbone.type)), config=row.config, cfg_options=plain(row.cfg_options),
-            warm_start=row.warm_start, teacher=list(row.teacher), begins_like=_counterpart(laboratory, data, row),
-            iterations=cfg.train_cfg.max_iters, model=key, **cost[key],
+            family=family_of(plain(cfg.model.backbone.type)), **settings,
+            begins_like=_counterpart(laboratory, data, row), **cost[key],
             speed={condition(one): {name: one[name] for name in SPEED_KEYS} for one in records if one['model'] == key},
-            seeds={str(run.seed): _seed(laboratory, run, way) for run in done},
-            missing=[run.seed for run in runs if run not in done]))
+            seeds={str(run.seed): seeds[str(run.seed)] for run in runs if str(run.seed) in seeds},
+            missing=[run.seed for run in runs if str(run.seed) not in seeds]))
     return found
 
 
