@@ -10,10 +10,11 @@ from ..errors import InputError
 from ..inference.precision import DTYPES, check_dtype
 from ..measure.benchmark.building import Settings, build_for_measuring
 from ..measure.benchmark.images import check_same_images, choose_source
-from ..measure.benchmark.report import conditions_of, is_unlike_use
+from ..measure.benchmark.report import conditions_of
 from ..measure.benchmark.subject import Subject
 from ..measure.benchmark.turns import run_in_turns
 from ..measure.conditions import describe_machine, resolve_device
+from ..measure.records import is_unlike_use
 from ..outputs import claim_file
 from .configs.reading import check_data, load_config
 from .configs.values import LARGEST_SIZE

@@ -10,6 +10,11 @@ def write_records(path: str, records: Sequence[dict]) -> None:
     write_whole(path, json.dumps(list(records), indent=1) + '\n')
 
 
+def is_unlike_use(record: dict) -> bool:
+    """Returns whether a record's speed depends on weights and on what images show, and not both were real."""
+    return bool(record.get('varies_with_image')) and (record.get('source') != 'real' or not record.get('checkpoint'))
+
+
 def variants(runs: Sequence[tuple[str, str | None, str, bool]]) -> list[str]:
     """Returns what to say after a config's name to tell runs apart: '', or such as ', SlideSegmentor, bf16, compiled'.
 

@@ -16,11 +16,12 @@ from ...engine.state.saved_settings import plain
 from ...errors import InputError
 from ...measure.benchmark.building import Built, Settings, build_for_measuring
 from ...measure.benchmark.images import Images, find_test_dataset
-from ...measure.benchmark.report import is_unlike_use, record
+from ...measure.benchmark.report import record
 from ...measure.benchmark.subject import COUNTED, Subject
 from ...measure.benchmark.turns import run_in_turns
 from ...measure.complexity.counting import varies_with_image
 from ...measure.conditions import cpu_flags, device_name, resolve_device
+from ...measure.records import is_unlike_use
 from ...outputs import write_whole
 from ...stack import MMLogger
 from ..progress import Reporter

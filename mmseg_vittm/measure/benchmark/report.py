@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..complexity.counting import varies_with_image
 from ..conditions import cpu_flags, device_name, versions
-from ..records import number, variants
+from ..records import is_unlike_use, number, variants
 from .stages import STAGES
 from .subject import Subject
 
@@ -66,12 +66,6 @@ def conditions_of(subject: Subject) -> dict:
         source_description=subject.source.describe(), device=str(settings.device),
         device_name=device_name(settings.device), cpu_flags=cpu_flags(), threads=torch.get_num_threads(),
         torch=torch.__version__, versions=versions(), date=time.strftime('%Y-%m-%d'))
-
-
-def is_unlike_use(conditions: dict) -> bool:
-    """Returns whether speed depends on weights and on what images show, and not both were real."""
-    return bool(conditions.get('varies_with_image')) and (
-        conditions['source'] != 'real' or conditions['checkpoint'] is None)
 
 
 def to_plain(value: object) -> object:

@@ -9,7 +9,7 @@ from reprlib import repr  # of what is in a file: of any depth and length
 
 from ...errors import InputError, one_line, printable
 from ..benchmark.stages import STAGES
-from ..records import variants
+from ..records import is_unlike_use, variants
 from .metafiles import display_name
 
 LARGEST = 100 << 20  # bytes of a file, thousands of times what a benchmark writes
@@ -37,6 +37,7 @@ class Measurement:
         compiled: Whether it is compiled.
         variant: What to say after the name, where configs were run in several ways.
         cpu_flags: What the CPU has that makes it fast, where that is known and matters.
+        unlike_use: Whether the speed depends on weights and images, and not both were real.
     """
     file: str
     config: str
@@ -50,6 +51,7 @@ class Measurement:
     compiled: bool = False
     variant: str = ''
     cpu_flags: tuple[str, ...] = ()
+    unlike_use: bool = False
 
     @property
     def stem(self) -> str:
@@ -108,7 +110,8 @@ def _measurement(record: object, place: str, file: str) -> Measurement:
     return Measurement(file, record['config'], conditions, record['images'], record['fps'], quartiles,
                        {key: stages[key] for key in STAGES if stages.get(key)}, record.get('segmentor'),
                        record['dtype'], bool(record.get('compile')),
-                       cpu_flags=tuple(flags) if conditions['device'] == 'cpu' else ())
+                       cpu_flags=tuple(flags) if conditions['device'] == 'cpu' else (),
+                       unlike_use=is_unlike_use(record))
 
 
 def _read(file: str) -> object:
@@ -157,7 +160,7 @@ def read_measurements(files: Sequence[str]) -> list[Measurement]:
             raise InputError(f'{other.file}: {other.stem} is there already, in {seen[key]}; leave one out')
         seen[key] = other.file
     texts = variants([(one.stem, one.segmentor, one.dtype, one.compiled) for one in measurements])
-    return [replace(one, variant=text) for one, text in zip(measurements, texts, strict=True)]
+    return [replace(one, variant=text + '*' * one.unlike_use) for one, text in zip(measurements, texts, strict=True)]
 
 
 def describe_conditions(measurements: Sequence[Measurement], metadata: dict[str, dict] | None = None) -> str:
@@ -181,4 +184,5 @@ def describe_conditions(measurements: Sequence[Measurement], metadata: dict[str,
         segmentors = {None: []}  # the names say it
     by_size = sorted(segmentors, key=lambda kind: len(segmentors[kind]))
     mixed = [f'{", ".join(segmentors[kind])} in {kind}' for kind in by_size[:-1]] + [f'the others in {by_size[-1]}']
-    return printable(', '.join(parts) + '.' + f' {"; ".join(mixed)}.' * (len(by_size) > 1))
+    noted = ' * depends on weights and images, which were not real.' * any(one.unlike_use for one in measurements)
+    return printable(', '.join(parts) + '.' + f' {"; ".join(mixed)}.' * (len(by_size) > 1) + noted)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from measuring import KEYS, make_subject
 
-from mmseg_vittm.measure.benchmark.report import is_unlike_use, record, tables
+from mmseg_vittm.measure.benchmark.report import record, tables
 from mmseg_vittm.measure.benchmark.stages import Call
+from mmseg_vittm.measure.records import is_unlike_use
 
 
 def test_record_by_hand(config):

@@ -126,6 +126,14 @@ def test_differing_segmentors_are_told(tmp_path):
     assert sentence.endswith('20 synthetic images.')
 
 
+def test_speed_that_depends_on_images_is_marked_where_they_were_noise(tmp_path):
+    algm = record(varies_with_image=True, checkpoint=None)
+    measurements = read_measurements([write(tmp_path / 'a.json', algm, record(VIT))])
+    assert [one.variant for one in measurements] == ['*', '']
+    assert describe_conditions(measurements).endswith('. * depends on weights and images, which were not real.')
+    assert '*' not in describe_conditions(measurements[1:])
+
+
 def test_conditions_are_told(tmp_path):
     assert describe_conditions(read_measurements([write(tmp_path / 'a.json', record(), record(VIT))])) == (
         'Measured on A <CPU> & more (2 threads), fp32, torch 2.15.0, batch size 1, protocol predict, '
