@@ -8,7 +8,7 @@ from tiny_models import ROOT
 
 from mmseg_vittm.measure.plots.points import Point
 
-METAFILES = [ROOT / 'configs' / 'metafile.yaml', ROOT / 'configs' / 'peers' / 'metafile.yaml']
+METAFILES = [ROOT / 'configs' / folder / 'metafile.yaml' for folder in ('', 'peers', 'rivals')]
 VITTM, VIT, SEGNEXT = 'segmenter_vittm_b_ade20k', 'segmenter_vit_b_ade20k', 'segnext_s_ade20k'
 SMALL_VITTM = 'segmenter_vittm_s_ade20k'  # nobody published an mIoU of it
 # Two clouds, with speeds or mIoUs nearly or quite the same, one long name and one wide bar.

@@ -25,8 +25,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
-    draw_plots(args.files, args.out, [CONFIGS / 'metafile.yaml', CONFIGS / 'peers' / 'metafile.yaml'], args.miou,
-               args.title, args.overwrite)
+    metafiles = [CONFIGS / folder / 'metafile.yaml' for folder in ('', 'peers', 'rivals')]
+    draw_plots(args.files, args.out, metafiles, args.miou, args.title, args.overwrite)
 
 
 if __name__ == '__main__':

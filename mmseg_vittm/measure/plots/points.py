@@ -69,6 +69,7 @@ def make_points(measurements: Sequence[Measurement], metadata: dict[str, dict], 
         family = known['Backbone'].split('-')[0] if 'Backbone' in known else 'other'
         name = display_name(one.stem, metadata) + one.variant
         points.append(Point(name, family, one.fps, miou, publisher, one.fps_iqr))
+    without = list(dict.fromkeys(without))  # each once, in however many ways it was run
     wanted = ' '.join(f'{stem}=VALUE' for stem in without)
     if not points:
         raise InputError(f'no mIoU is known of {", ".join(without)}; give miou={wanted}')

@@ -49,8 +49,8 @@ def test_points(tmp_path, log_lines):
                       Point('ViT-B/16', 'ViT', 0.3, 45.65, 'ViTTM paper, Table 6')]
     warning, = log_lines.of('WARNING')
     assert SMALL_VITTM in warning and f'{SMALL_VITTM}=VALUE' in warning and VIT not in warning
-    with pytest.raises(InputError, match=f'{SMALL_VITTM}; give miou={SMALL_VITTM}=VALUE'):
-        make_points(measurements[2:], read_metafiles(METAFILES), {})
+    with pytest.raises(InputError, match=f'known of {SMALL_VITTM}; give miou={SMALL_VITTM}=VALUE$'):
+        make_points(measurements[2:] * 2, read_metafiles(METAFILES), {})  # in several segmentors, and named once
     own, = make_points(read_measurements([write(tmp_path / 'own.json', record('my-own'))]), {}, {'my-own': 40.0})
     assert (own.name, own.family) == ('my-own', 'other')
 
