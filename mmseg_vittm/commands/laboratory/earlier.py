@@ -8,7 +8,7 @@ from mmengine.config import Config
 from ...engine.state.saved_settings import plain
 from ...errors import InputError
 from .laboratory import Laboratory
-from .plan import Row, Run
+from .plan import DataSet, Row, Run
 from .scoring import ways
 from .speed import model_key
 
@@ -17,6 +17,11 @@ def row_settings(row: Row, cfg: Config) -> dict[str, Any]:
     """Returns what results say of how a row is trained and what it is, by which rows of two reports are the same."""
     return dict(config=row.config, cfg_options=plain(row.cfg_options), warm_start=row.warm_start,
                 teacher=list(row.teacher), iterations=cfg.train_cfg.max_iters, model=model_key(cfg))
+
+
+def data_settings(data: DataSet) -> dict[str, Any]:
+    """Returns what results say of a data set, by which those of two reports are the same."""
+    return dict(config=data.config, image_size=list(data.image_size), cfg_options=plain(data.cfg_options))
 
 
 class Earlier:
@@ -45,7 +50,7 @@ class Earlier:
             content = json.loads(Path(path).read_text(encoding='utf-8'))
             amp = bool(content['plan'].get('amp'))
             found = {(one['data'], one['row'], one['way']): one for one in content['rows']}
-            source = dict(commit=content['commit'], date=content['date'])
+            source, about = dict(commit=content['commit'], date=content['date']), dict(content['data'])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f'earlier={path}: no results.json of a report of the laboratory ({error})') from error
         if amp != plan.amp:
@@ -60,6 +65,8 @@ class Earlier:
                     if one is None:
                         continue
                     differ = [name for name, value in row_settings(row, cfg).items() if one.get(name) != value]
+                    differ += [f'{name} of its data' for name, value in data_settings(plan.data[data]).items()
+                               if about.get(data, {}).get(name) != value]
                     if differ:
                         self.others.append(f'{path}: {data}/{row.name}{way and ", " + way} has another '
                                            f'{", ".join(differ)} than {plan.path}: left out')

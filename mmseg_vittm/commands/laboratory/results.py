@@ -8,7 +8,7 @@ from ...engine.state.saved_settings import plain
 from ...measure.conditions import versions
 from ...measure.laboratory.margins import margins
 from .curves import curve, seconds_per_iteration
-from .earlier import Earlier, row_settings
+from .earlier import Earlier, data_settings, row_settings
 from .laboratory import Laboratory
 from .on_data import classes_of_data
 from .plan import Row, Run
@@ -105,8 +105,7 @@ def _data(laboratory: Laboratory, data: str) -> dict:
     one = laboratory.plan.data[data]
     row = next((row.name for row in laboratory.plan.rows.values() if data in laboratory.plan.data_of(row)), None)
     classes = None if row is None else classes_of_data(laboratory.config(data, row))
-    return dict(title=one.title, config=one.config, image_size=list(one.image_size), classes=classes,
-                cfg_options=plain(one.cfg_options))
+    return dict(title=one.title, classes=classes, **data_settings(one))
 
 
 def family_of(backbone: str) -> str:

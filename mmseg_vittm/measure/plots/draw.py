@@ -6,7 +6,7 @@ from ...errors import printable
 from ...outputs import claim_folder, write_whole
 from ...stack import MMLogger
 from ...visualization.style import house_style, render_files
-from .measurements import describe_conditions, read_measurements
+from .measurements import describe_conditions, note_on_marks, read_measurements
 from .metafiles import display_name, read_metafiles
 from .pareto import pareto_figure
 from .points import make_points, parse_mious
@@ -44,9 +44,11 @@ def draw_plots(files: Sequence[str], out: str, metafiles: Sequence[str | Path], 
     bars = [(display_name(one.stem, metadata) + one.variant, one.stages) for one in measurements if one.stages]
     without = [one.stem for one in measurements if not one.stages]
     with house_style():
-        drawn = {'pareto': render_files(pareto_figure(points, protocol, conditions, title))}
+        drawn = {'pareto': render_files(pareto_figure(
+            points, protocol, conditions + note_on_marks([point.name for point in points]), title))}
         if bars:
-            drawn['stages'] = render_files(stages_figure(bars, conditions, title))
+            drawn['stages'] = render_files(stages_figure(
+                bars, conditions + note_on_marks([name for name, _ in bars]), title))
     if without:
         logger.info(f'{"Not in the stage plot" if bars else "No stage plot"}, for want of latencies by stage '
                     f'({protocol}): {", ".join(without)}')

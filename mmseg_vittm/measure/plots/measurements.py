@@ -184,5 +184,9 @@ def describe_conditions(measurements: Sequence[Measurement], metadata: dict[str,
         segmentors = {None: []}  # the names say it
     by_size = sorted(segmentors, key=lambda kind: len(segmentors[kind]))
     mixed = [f'{", ".join(segmentors[kind])} in {kind}' for kind in by_size[:-1]] + [f'the others in {by_size[-1]}']
-    noted = ' * depends on weights and images, which were not real.' * any(one.unlike_use for one in measurements)
-    return printable(', '.join(parts) + '.' + f' {"; ".join(mixed)}.' * (len(by_size) > 1) + noted)
+    return printable(', '.join(parts) + '.' + f' {"; ".join(mixed)}.' * (len(by_size) > 1))
+
+
+def note_on_marks(names: Sequence[str]) -> str:
+    """Returns a sentence on what * after a name means, where one of the names drawn has it."""
+    return ' * depends on weights and images, which were not real.' * any(name.endswith('*') for name in names)

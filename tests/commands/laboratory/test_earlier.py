@@ -74,6 +74,14 @@ def test_a_row_that_is_another_by_now_is_left_out_and_named(tmp_path, report, ch
     assert earlier.others[0] == f'{report}: toy/vittm has another {differ} than {lab.plan.path}: left out'
 
 
+def test_a_data_set_that_is_another_by_now_is_left_out(tmp_path, report):
+    lab = laboratory(tmp_path, data=[dict(name='toy', image_size=[64, 192], cfg_options={'randomness.seed': 3})])
+    earlier = Earlier(report, lab)
+    assert earlier.others[0].endswith(f'image_size of its data, cfg_options of its data than {lab.plan.path}: '
+                                      'left out')
+    assert earlier.seeds('toy', 'vittm', '') == {}
+
+
 def test_what_is_done_here_counts(tmp_path, report, monkeypatch):
     lab = laboratory(tmp_path)
     monkeypatch.setattr(Laboratory, 'is_done', lambda self, run: run == Run('toy', 'vittm', 1))

@@ -8,7 +8,7 @@ from plotted import SEGNEXT, VIT, VITTM, record, write
 from tiny_models import ROOT
 
 from mmseg_vittm.errors import InputError
-from mmseg_vittm.measure.plots.measurements import NEEDED, describe_conditions, read_measurements
+from mmseg_vittm.measure.plots.measurements import NEEDED, describe_conditions, note_on_marks, read_measurements
 
 
 def test_reads_files_in_order(tmp_path):
@@ -130,8 +130,8 @@ def test_speed_that_depends_on_images_is_marked_where_they_were_noise(tmp_path):
     algm = record(varies_with_image=True, checkpoint=None)
     measurements = read_measurements([write(tmp_path / 'a.json', algm, record(VIT))])
     assert [one.variant for one in measurements] == ['*', '']
-    assert describe_conditions(measurements).endswith('. * depends on weights and images, which were not real.')
-    assert '*' not in describe_conditions(measurements[1:])
+    assert note_on_marks(['ALGM*', 'ViT']) == ' * depends on weights and images, which were not real.'
+    assert note_on_marks(['ViT']) == ''
 
 
 def test_conditions_are_told(tmp_path):
