@@ -142,7 +142,8 @@ def _subject(laboratory: Laboratory, data: str, name: str, cfg: Config, way: Set
 
 def _checkpoint(laboratory: Laboratory, data: str, name: str) -> Path:
     """Returns where the first seed of a model's row has its last checkpoint."""
-    return laboratory.checkpoint(Run(data, name.partition(',')[0], laboratory.plan.seeds[0]))
+    row = laboratory.plan.rows[name.partition(',')[0]]
+    return laboratory.checkpoint(Run(data, row.name, laboratory.plan.seeds_of(row)[0]))
 
 
 def kept_records(laboratory: Laboratory, data: str) -> list[dict]:
