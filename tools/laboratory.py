@@ -33,8 +33,9 @@ def parse_args() -> argparse.Namespace:
                         metavar='NAME=DIR',
                         help='where data sets of the plan are, such as camvid=../shared/camvid')
     parser.add_argument('--only', nargs='+', action='extend', default=[], metavar='GLOB',
-                        help='train and score these alone: ROW, DATA/ROW, ROW/seedN or DATA/ROW/seedN, with * and ?; '
-                        'what they need is trained too, and the report has all that is there')
+                        help='train and score these alone (speed is always of all): ROW, DATA/ROW, ROW/seedN '
+                        'or DATA/ROW/seedN, with * and ?; what they need is trained too, and the report '
+                        'has all that is there')
     parser.add_argument('--stages', nargs='+', choices=STAGES, default=STAGES, metavar='STAGE',
                         help=f'what to do, of {", ".join(STAGES)} (default: all)')
     parser.add_argument('--earlier', metavar='FILE',
