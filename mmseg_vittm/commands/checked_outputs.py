@@ -7,9 +7,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ..datasets.listing import TOY_SCENES, datasets_of, list_samples
+from ..datasets.listing import datasets_of, drawn_set, list_samples
 from ..datasets.picture_names import name_pictures, pictures_of
-from ..datasets.toy.scenes import DEFAULT_ROOT, TRAINING
 from ..errors import InputError, one_line
 from ..outputs import claim_file, claim_folder, refuse_data_folder, refuse_existing, refuse_inputs
 from .configs.classes import has_own
@@ -67,8 +66,9 @@ def _data_folders(cfg: Config) -> Iterator[tuple[Path, bool]]:
     """Yields the folders of images and annotations of all splits, and whether everything below them is listed."""
     for dataset in (one for loader in LOADERS for one in datasets_of(cfg.get(loader) or {})):
         root, prefix = dataset.get('data_root') or '', dataset.get('data_prefix') or {}
-        if dataset.get('type') in TOY_SCENES:
-            root, prefix = root or DEFAULT_ROOT, prefix or TRAINING
+        drawn = drawn_set(dataset)
+        if drawn:
+            root, prefix = root or drawn.default_root, prefix or drawn.training
         for folder in prefix.values():
             if isinstance(folder, str):
                 yield Path(os.path.realpath(os.path.join(root, folder))), not dataset.get('ann_file')

@@ -1,7 +1,14 @@
 """Data sets; importing this registers them with MMSegmentation."""
 from ..stack import DATASETS  # noqa: F401  (one sentence where MMSegmentation is missing)
-from .camvid import CamVid
+from .camvid import CamVid, CamVidVideo
 from .checked_dataset import CheckedDataset
+from .moving_toy.scenes import MovingToyScenes
 from .toy.scenes import ToyScenes
+from .video.collate import clip_collate
+from .video.dataset import VideoSegDataset
+from .video.disturb_frames import DisturbFrames
+from .video.sampler import VideoSampler
+from .video.still_motion import StillMotion
 
-__all__ = ['CamVid', 'CheckedDataset', 'ToyScenes']
+__all__ = ['CamVid', 'CamVidVideo', 'CheckedDataset', 'DisturbFrames', 'MovingToyScenes', 'StillMotion', 'ToyScenes',
+           'VideoSampler', 'VideoSegDataset', 'clip_collate']

@@ -105,7 +105,8 @@ class CheckedDataset:
                 try:
                     return self._load(at)
                 except DataError as error:
-                    self._pass_over(at, error)
+                    # Of a clip of frames it is the bad frame, one for all clips that have it.
+                    self._pass_over(at + getattr(error, 'samples_away', 0), error)
         raise InputError(f"bad_data='skip': every sample is bad: {', '.join(self._skipped_images())}")
 
     def _load(self, idx: int) -> dict:
@@ -148,8 +149,9 @@ class CheckedDataset:
         missing = missing_annotations(samples)
         if missing and not self.skip:
             more = f' (and {len(missing) - 1} others are missing)' if len(missing) > 1 else ''
-            raise DataError(missing[0], f'no such file{more}', 'add the annotation, or take its image out of the data '
-                            'set; tools/check_dataset.py lists all that is wrong')
+            optional = ', set labels_optional=True' * (getattr(leaf, 'labels_optional', None) is False)
+            raise DataError(missing[0], f'no such file{more}', f'add the annotation{optional}, or take its image out '
+                            'of the data set; tools/check_dataset.py lists all that is wrong')
         stray = stray_annotations(leaf, samples)
         if stray and is_main_process():
             MMLogger.get_current_instance().warning(f'{len(stray)} annotations belong to no image, such as {stray[0]}')

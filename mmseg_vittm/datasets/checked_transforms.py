@@ -61,6 +61,8 @@ class LoadCheckedImage(LoadImageFromFile):
 class LoadCheckedAnnotations(LoadAnnotations):
     """`LoadAnnotations` that checks labels, and whose errors name the file.
 
+    A frame of a `VideoSegDataset` without a label file gets a map of `ignore_index`.
+
     Args:
         stock: The transform whose options it takes.
         num_classes: Labels from there on are an error; None where nobody knows how many there are.
@@ -74,6 +76,10 @@ class LoadCheckedAnnotations(LoadAnnotations):
 
     def _load_seg_map(self, results: dict) -> None:
         path, reduce = results['seg_map_path'], results['reduce_zero_label']
+        if path is None and results.get('is_labelled') is False:  # of a video with labels on some frames
+            results['gt_seg_map'] = np.full(results['ori_shape'], self.ignore_index, np.uint8)
+            results['seg_fields'].append('gt_seg_map')
+            return
         label = read_image(path, 'unchanged', self)
         label = label[..., 0] if label.ndim == 3 and label.shape[2] == 1 else label
         check_label(label, path, results.get('img_path'), results.get('ori_shape'))
@@ -104,7 +110,7 @@ def use_checked_transforms(step: Any, dataset: BaseDataset, num_classes: int | N
     def visit(node: Any) -> Any:
         if type(node) is LoadImageFromFile and node.file_client_args is None:
             return LoadCheckedImage(node)
-        if type(node) is LoadAnnotations:
+        if type(node) in (LoadAnnotations, LoadCheckedAnnotations):  # the number of classes may be known only now
             if None not in (node.reduce_zero_label, reduce) and node.reduce_zero_label != reduce:
                 raise InputError(f'LoadAnnotations has reduce_zero_label={node.reduce_zero_label}, its dataset '
                                  f'{type(dataset).__name__} {reduce}; set both to the same')

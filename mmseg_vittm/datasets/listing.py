@@ -9,17 +9,20 @@ from mmengine.dataset import BaseDataset
 
 from ..errors import DataError, InputError, one_line
 from ..stack import DATASETS
-from .toy.scenes import DEFAULT_ROOT, ToyScenes, check_drawn
+from .moving_toy.files import MOVING_TOY_SCENES
+from .moving_toy.scenes import MovingToyScenes
+from .toy.drawn_set import DrawnSet
+from .toy.scenes import TOY_SCENES, ToyScenes
 
 ADE20K_SOURCE = 'http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip (0.9 GB)'
-TOY_SCENES = ('ToyScenes', 'mmseg.ToyScenes', ToyScenes)
+DRAWN = ((ToyScenes, TOY_SCENES), (MovingToyScenes, MOVING_TOY_SCENES))
 SKIP_OPTIONS = ('bad_data', 'max_skipped')  # of a dataset's config: for CheckedDataset, not for the dataset
 
 
 def datasets_of(node: ConfigDict | list) -> Iterator[ConfigDict]:
     """Yields every dataset in a dataloader's config, inside wrappers and concatenations too."""
     if isinstance(node, dict):
-        if 'data_root' in node or 'data_prefix' in node or node.get('type') in TOY_SCENES:
+        if 'data_root' in node or 'data_prefix' in node or drawn_set(node):
             yield node
         for key, value in node.items():
             if key not in ('pipeline', 'data_prefix'):
@@ -27,6 +30,12 @@ def datasets_of(node: ConfigDict | list) -> Iterator[ConfigDict]:
     elif isinstance(node, (list, tuple)):
         for value in node:
             yield from datasets_of(value)
+
+
+def drawn_set(dataset: dict) -> DrawnSet | None:
+    """Returns what a dataset's config has a program draw where it is first used; None for files that are just there."""
+    kind = dataset.get('type')
+    return next((drawn for each, drawn in DRAWN if kind in (each, each.__name__, f'mmseg.{each.__name__}')), None)
 
 
 def built_leaves(dataset: object) -> Iterator[BaseDataset]:
@@ -51,7 +60,7 @@ def leave_files_to_checks(cfg: dict) -> dict:
     """Returns a copy of a dataset's config in which toy scenes do not refuse a set with bad files."""
     cfg = copy.deepcopy(cfg)
     for leaf in datasets_of(cfg):
-        if leaf.get('type') in TOY_SCENES:
+        if drawn_set(leaf):
             leaf.setdefault('check_files', False)
     return cfg
 
@@ -73,8 +82,9 @@ def check_folders(dataset: ConfigDict, dataloader: str) -> None:
                                                for path in (root, *prefix.values())):
         raise DataError(f'{dataloader}: data_root must be a folder, and data_prefix name folders in it, got {root!r} '
                         f'and {prefix!r}; correct them')
-    if dataset.get('type') in TOY_SCENES:
-        check_drawn(root or DEFAULT_ROOT, dataset.get('draw', False))
+    drawn = drawn_set(dataset)
+    if drawn:
+        drawn.check_drawn(root or drawn.default_root, dataset.get('draw', False))
         return
     root = Path(root or '')
     for folder in prefix.values():
@@ -150,7 +160,8 @@ def stray_annotations(dataset: BaseDataset, samples: Sequence[dict]) -> list[str
     folder, suffix = (dataset.data_prefix or {}).get('seg_map_path'), getattr(dataset, 'seg_map_suffix', None)
     if dataset.ann_file or not suffix or not _is_local(folder) or not os.path.isdir(folder) or dataset._indices:
         return []
-    known = {os.path.normpath(sample['seg_map_path']) for sample in samples if sample.get('seg_map_path')}
+    labels = [*(sample.get('seg_map_path') for sample in samples), *getattr(dataset, 'labels_left_out', ())]
+    known = {os.path.normpath(path) for path in labels if path}
     there = (os.path.normpath(path) for path in Path(folder).rglob(f'*{suffix}'))
     return sorted(path for path in there if path not in known)
 

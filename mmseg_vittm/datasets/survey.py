@@ -19,6 +19,7 @@ from .checked_transforms import use_checked_transforms
 from .crash_proof import Died, run_in_processes
 from .image_files import AGAIN
 from .listing import check_folders, datasets_of, list_samples, stray_annotations
+from .video.masks import read_mask
 
 ALL = 'all'
 
@@ -56,7 +57,7 @@ class Findings:
         pixels: Pixels of each class, by split; under `ALL` of all files.
         images: Images that contain each class, likewise.
         ignored: Pixels that are ignored, over all files.
-        files: Number of image and annotation files looked at.
+        files: Number of image and annotation files, and masks of videos, looked at.
     """
     faults: list[Fault] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
@@ -105,7 +106,7 @@ def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
     results, faults = dict(sample.info), []
     results['seg_fields'] = []
     name = str(results.get('img_path'))
-    for step in sample.steps:
+    for step in (*sample.steps, _look_at_region):
         try:
             with _decoder_says() as said:
                 step(results)
@@ -117,8 +118,13 @@ def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
             faults.append(Fault.of(error, name))
         except (Exception, SystemExit) as error:  # of any transform: it must not end the look at all other files
             faults.append(Fault(name, f'cannot be loaded ({one_line(error)})', 'correct the image or its annotation'))
-    label = results.get('gt_seg_map')
+    label = None if results.get('is_labelled') is False else results.get('gt_seg_map')
     return faults, None if label is None else np.bincount(label.ravel(), minlength=256)[:256]
+
+
+def _look_at_region(results: dict) -> None:
+    if results.get('region_path') and 'ori_shape' in results:
+        read_mask(results['region_path'], results['ori_shape'])
 
 
 def _look_at_number(samples: Sequence[Sample], number: int) -> tuple[list[Fault], np.ndarray | None]:
@@ -204,7 +210,7 @@ def survey(cfg: Config, dataloaders: Sequence[str], num_classes: int | None, wor
     task = partial(_look_at_number, samples)
     for done, (number, result) in enumerate(run_in_processes(task, len(samples), workers), 1):
         sample = samples[number]
-        findings.files += 1 + bool(sample.info.get('seg_map_path'))
+        findings.files += 1 + sum(bool(sample.info.get(key)) for key in ('seg_map_path', 'region_path'))
         if isinstance(result, Died):
             result = [Fault(str(sample.info.get('img_path')), f'loading it, or its annotation, ends the process '
                             f'({result.reason})', AGAIN)], None

@@ -16,6 +16,7 @@ from ...classification.trial_batch import try_batch
 from ...datasets.checked_dataset import check_skip_options
 from ...datasets.listing import SKIP_OPTIONS, datasets_of
 from ...errors import InputError
+from ...evaluation import VideoMetric
 from ..configs.classes import accepts, find_class, has_own, registry_of
 from ..configs.sections import items_of
 from .parts import named, try_each
@@ -89,7 +90,7 @@ def try_evaluator(cfg: Config, section: str) -> None:
         if is_classifier(cfg) and target.__module__.startswith('mmseg.'):
             raise InputError(f'{cfg.filename}: {section}: {target.__name__} scores segmentations, and the model is a '
                              'classifier; give TopAccuracy')
-        if target is IoUMetric:
+        if target in (IoUMetric, VideoMetric):
             own.output_dir = None
         elif 'output_dir' in accepts(target).names or hasattr(target, '__del__') or target.__module__.split('.')[
                 0] not in ('mmengine', 'mmseg'):

@@ -11,9 +11,9 @@ def draw_sky(scene: Scene) -> None:
     scene.air = between(rng, (0.9, 0.85, 0.8), (0.65, 0.75, 0.85), 0.08)
     if rng.random() < 0.25:
         scene.air = between(rng, (0.95, 0.6, 0.35), (0.85, 0.55, 0.6))
-    down = grey(np.clip(scene.rows / scene.horizon, 0, 1))
+    down = grey(np.clip(scene.sky_rows / scene.first.horizon, 0, 1))
     sky = zenith * (1 - down) + scene.air * down
-    clouds = scene.noise(scene.columns / scene.size * 4 + 3, scene.rows / scene.size * rng.uniform(6, 12), 4)
+    clouds = scene.noise(scene.sky_columns / scene.size * 4 + 3, scene.sky_rows / scene.size * rng.uniform(6, 12), 4)
     cover = grey(np.clip((clouds - rng.uniform(0.4, 0.8)) * 5, 0, 1))
     shade = between(rng, (0.95, 0.95, 0.95), (0.55, 0.55, 0.6))
     scene.image[:] = sky * (1 - cover) + shade * (0.8 + 0.4 * grey(clouds)) * cover
@@ -22,7 +22,8 @@ def draw_sky(scene: Scene) -> None:
 
 def draw_mountains(scene: Scene) -> None:
     """Draws one to three ridges, hazier the further away."""
-    rng, patch = scene.rng, scene.stand(0, 200, 400, 400)
+    # As far away as the sky: they stay 200 m away wherever the camera stands.
+    rng, patch = scene.rng, scene.stand(scene.view.right, 200 + scene.view.ahead, 400, 400)
     rock = between(rng, (0.3, 0.35, 0.3), (0.55, 0.5, 0.45), 0.08)
     if rng.random() < 0.3:
         rock = between(rng, (0.15, 0.3, 0.1), (0.4, 0.45, 0.2))
@@ -64,7 +65,7 @@ def _draw_water(scene: Scene, patch: Patch) -> None:
     shore = patch.noise(0.08, 2) * 14
     side, edge = rng.choice([-1, 1]), rng.uniform(-5, 4)
     distance = rng.uniform(2, 9) + 0.5 * shore - v if rng.random() < 0.5 else edge + 0.6 * shore - side * u
-    ripple = scene.noise(u * 0.8, scene.rows[patch.window] / scene.size * 90, 2)
+    ripple = scene.noise(u * 0.8, scene.sky_rows[patch.window] / scene.size * 90, 2)
     horizon = int(scene.horizon)
     mirror = scene.image[np.clip(2 * horizon - np.arange(horizon + 1, scene.size), 0, None)]
     tint = between(rng, (0.1, 0.3, 0.4), (0.35, 0.5, 0.6), 0.06)

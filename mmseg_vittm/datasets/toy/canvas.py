@@ -4,6 +4,7 @@ Everything is a signed distance in metres (negative inside), so edges are antial
 the result depends on NumPy alone.
 """
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
@@ -16,6 +17,25 @@ Colour = Sequence[float] | np.ndarray  # RGB in [0, 1]
 
 class OutOfSight(Exception):
     """Something would stand outside the picture."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a camera sees of a scene.
+
+    Attributes:
+        horizon: Row of the horizon in pixels, from the top.
+        vanishing: Column of the vanishing point in pixels.
+        focal: Focal length in pixels.
+        right: Metres that the camera stands to the right of where the scene was laid out; less than 1.5 either way,
+            since buildings leave it no more room.
+        ahead: Metres that it stands ahead of there, 0 or more.
+    """
+    horizon: float
+    vanishing: float
+    focal: float
+    right: float = 0.0
+    ahead: float = 0.0
 
 
 class Noise:
@@ -48,10 +68,15 @@ class Scene:
 
     The camera looks along the ground from `height` metres above it: a point x metres to the right, v metres up and
     `depth` metres away lies at column `vanishing + x * focal / depth`, row `horizon + (height - v) * focal / depth`.
+    `look` moves the camera: x and `depth` are still counted from where it first stood.
 
     Args:
         rng: Decides everything that is random.
         size: Side of the square picture in pixels.
+
+    Attributes:
+        first: What the camera saw at first.
+        view: What it sees now; `horizon`, `vanishing` and `focal` are this view's.
     """
 
     def __init__(self, rng: Generator, size: int):
@@ -60,12 +85,23 @@ class Scene:
         self.vanishing = size * rng.uniform(0.2, 0.8)
         self.focal = size * rng.uniform(0.8, 1.1)
         self.height = rng.uniform(1.6, 3.2)
+        self.first = self.view = View(self.horizon, self.vanishing, self.focal)
         self.sun = rng.choice([-1, 1]) * rng.uniform(0.3, 1)
         self.haze = rng.uniform(60, 300)
         self.air = np.float32([0.8, 0.8, 0.8])
         self.image = np.zeros((size, size, 3), np.float32)
         self.label = np.zeros((size, size), np.uint8)
         self.rows, self.columns = np.mgrid[0:size, 0:size].astype(np.float32) + 0.5
+        # Where the first camera saw what is too far away to change with where the camera stands: the sky.
+        self.sky_rows, self.sky_columns = self.rows, self.columns
+
+    def look(self, view: View) -> None:
+        """Moves the camera; only what is painted afterwards is seen from there."""
+        self.view = view
+        self.horizon, self.vanishing, self.focal = view.horizon, view.vanishing, view.focal
+        zoom = np.float32(view.focal / self.first.focal)
+        self.sky_rows = (self.rows - np.float32(view.horizon)) / zoom + np.float32(self.first.horizon)
+        self.sky_columns = (self.columns - np.float32(view.vanishing)) / zoom + np.float32(self.first.vanishing)
 
     def stand(self, x: float, depth: float, half_width: float, height: float, shadow: float = 0) -> 'Patch':
         """Returns the window in which something of this size stands at (x, depth), all in metres.
@@ -73,8 +109,11 @@ class Scene:
         Its shadow, of a length in metres, falls on the ground beside it, away from the sun.
 
         Raises:
-            OutOfSight: No part of the window is in the picture.
+            OutOfSight: No part of the window is in the picture, or it is closer than half a metre.
         """
+        x, depth = x - self.view.right, depth - self.view.ahead
+        if depth < 0.5:
+            raise OutOfSight
         scale = self.focal / depth
         foot, centre = self.horizon + self.height * scale, self.vanishing + x * scale
         if shadow:
@@ -88,11 +127,15 @@ class Scene:
         return Patch(self, window, u, v, scale, depth, self.sun * u / half_width)
 
     def ground(self) -> 'Patch':
-        """Returns the part below the horizon as a patch whose u and v are metres to the right and metres away."""
+        """Returns the part below the horizon as a patch whose u and v are metres to the right and metres away.
+
+        Both are counted from where the camera first stood.
+        """
         window = (slice(int(self.horizon) + 1, self.size), slice(0, self.size))
         scale = (self.rows[window] - self.horizon) / self.height
         depth = self.focal / scale
-        return Patch(self, window, (self.columns[window] - self.vanishing) / scale, depth, scale, depth, 0)
+        right = (self.columns[window] - self.vanishing) / scale + self.view.right
+        return Patch(self, window, right, depth + self.view.ahead, scale, depth, 0)
 
     def _darken(self, row: float, column: float, length: float, scale: float) -> None:
         rows = slice(max(int(row - length * scale), int(self.horizon) + 1), max(int(row + length * scale), 0))
@@ -132,14 +175,22 @@ class Patch:
             name: The class; None paints a detail of something already labelled.
         """
         pixels = distance * self.scale
+        part = _bounds(pixels < 0.5)  # all that is painted, often little of the window
+        light, clear = (np.broadcast_to(factor, pixels.shape)[part][..., None] for factor in (self.light, self.clear))
+        image, label = self.scene.image[self.window][part], self.scene.label[self.window][part]
+        colour, pixels = np.broadcast_to(colour, (*pixels.shape, 3))[part], pixels[part]
         cover = np.clip(0.5 - pixels, 0, 1)[..., None]
-        light, clear = (np.broadcast_to(factor, pixels.shape)[..., None] for factor in (self.light, self.clear))
-        image, label = self.scene.image[self.window], self.scene.label[self.window]
         image += cover * (colour * light * clear + self.scene.air * (1 - clear) - image)
         if name is not None:
             index = CLASSES.index(name) + 1
             label[(pixels < 0.5) & (label != index)] = 0
             label[pixels < -0.5] = index
+
+
+def _bounds(mask: np.ndarray) -> tuple[slice, slice]:
+    """Returns the least rows and columns in which all that is True lies."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return tuple(slice(found[0], found[-1] + 1) if len(found) else slice(0) for found in (rows, columns))
 
 
 def box(u: np.ndarray, v: np.ndarray, left: float, right: float, bottom: float, top: float,

@@ -41,15 +41,42 @@ def draw_scene(rng: Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
     for depth, x, draw in sorted(things, key=lambda thing: -thing[0]):
         with suppress(OutOfSight):
             draw(scene, x, depth)
-    return _photograph(scene), scene.label
+    film = Film(rng)
+    return as_bytes(film.sensed(film.expose(scene.image, uneven_light(scene)), rng)), scene.label
 
 
-def _photograph(scene: Scene) -> np.ndarray:
-    """Returns the picture with a colour cast for the time of day, uneven light and sensor noise, uint8."""
-    rng = scene.rng
-    warm = rng.normal(0, 0.07)
-    cast = np.float32([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm]) * np.float32(rng.uniform(0.75, 1.1))
-    light = 0.85 + 0.3 * scene.noise(scene.columns / scene.size * 2, scene.rows / scene.size * 2, 1)
-    image = np.clip(np.clip(scene.image, 0, 1) * cast * grey(light), 0, 1) ** np.float32(rng.uniform(0.75, 1.2))
-    image += rng.normal(0, rng.uniform(0.01, 0.02), image.shape).astype(np.float32)
+class Film:
+    """How a scene is photographed: a colour cast for the time of day, contrast and sensor noise.
+
+    Args:
+        rng: Decides all of them.
+    """
+
+    def __init__(self, rng: Generator):
+        warm = rng.normal(0, 0.07)
+        self.cast = np.float32([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm]) * np.float32(rng.uniform(0.75, 1.1))
+        self.gamma = np.float32(rng.uniform(0.75, 1.2))
+        self.noise = rng.uniform(0.01, 0.02)
+
+    def expose(self, image: np.ndarray, light: np.ndarray) -> np.ndarray:
+        """Returns the picture before the sensor's noise, in [0, 1].
+
+        Args:
+            image: What is before the lens, float32 (H, W, 3).
+            light: How much of it comes through, float32 (H, W).
+        """
+        return np.clip(np.clip(image, 0, 1) * self.cast * grey(light), 0, 1) ** self.gamma
+
+    def sensed(self, image: np.ndarray, rng: Generator) -> np.ndarray:
+        """Returns an exposed picture with the sensor's noise."""
+        return image + rng.normal(0, self.noise, image.shape).astype(np.float32)
+
+
+def uneven_light(scene: Scene) -> np.ndarray:
+    """Returns how much light comes through the lens at each pixel of a scene's pictures, float32 (size, size)."""
+    return 0.85 + 0.3 * scene.noise(scene.columns / scene.size * 2, scene.rows / scene.size * 2, 1)
+
+
+def as_bytes(image: np.ndarray) -> np.ndarray:
+    """Returns a picture in [0, 1] as uint8."""
     return np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)

@@ -1,6 +1,7 @@
 """The things that stand in a toy scene, each drawn at x metres to the right, `depth` metres away.
 
-Of something out of sight nothing is drawn but its shadow; `Scene.stand` raises `OutOfSight` then.
+Of something out of sight nothing is drawn but its shadow; `Scene.stand` raises `OutOfSight` then. What may move
+returns which way it faces: -1 is left, 1 right, 0 away from the camera.
 """
 import numpy as np
 
@@ -33,15 +34,16 @@ def draw_building(scene: Scene, x: float, depth: float) -> None:
         patch.fill(np.maximum(pane - 0.12, inside), wall * 0.6 + 0.3)
         patch.fill(np.maximum(pane, inside), glass * grey(0.6 + 0.6 * patch.noise(0.7)))
 
-    near = x - np.copysign(half, x)
+    near = x - np.copysign(half, x) - scene.view.right
     corners = (int(np.clip(scene.vanishing + near * scene.focal / d, -2, scene.size + 2)) + pad
-               for d, pad in ((depth, np.copysign(2, near)), (depth + length, -np.copysign(2, near))))
+               for d, pad in ((depth - scene.view.ahead, np.copysign(2, near)),
+                             (depth - scene.view.ahead + length, -np.copysign(2, near))))
     left, right = np.clip(sorted(corners), 0, scene.size).astype(int)
-    side = scene.stand(0, depth, 1000, 3 * height)
+    side = scene.stand(scene.view.right, depth, 1000, 3 * height)
     if left < right:
         side.window = (side.window[0], slice(left, right))
         side.scale = np.maximum((scene.columns[side.window] - scene.vanishing) / near, 1e-3)
-        side.u = away = scene.focal / side.scale
+        side.u = away = scene.focal / side.scale + scene.view.ahead
         side.v = scene.height - (scene.rows[side.window] - scene.horizon) / side.scale
         facade(side, away - depth, side.v, box(away, side.v, depth, depth + length, 0, height),
                1 + 0.3 * scene.sun * np.sign(x))
@@ -111,8 +113,8 @@ def draw_fence(scene: Scene, x: float, depth: float) -> None:
     patch.fill(np.maximum(boards, outline), paint * grey(0.8 + 0.4 * patch.noise(4)))
 
 
-def draw_car(scene: Scene, x: float, depth: float) -> None:
-    """Draws a car from the side or from behind."""
+def draw_car(scene: Scene, x: float, depth: float) -> int:
+    """Draws a car from the side or from behind; returns which way it faces."""
     rng = scene.rng
     paint, glass = any_colour(rng, 0.3, vivid=0.5), between(rng, GLASS, scene.air * 0.8)
     rear, way = rng.random() < 0.4, rng.choice([-1, 1])
@@ -127,7 +129,7 @@ def draw_car(scene: Scene, x: float, depth: float) -> None:
         patch.fill(polygon(u, v, (-0.72, 0.9), (-0.55, height - 0.12), (0.55, height - 0.12), (0.72, 0.9)), glass)
         patch.fill(box(np.abs(u), v, 0.6, 0.9, 0.62, 0.82), between(rng, (0.8, 0.1, 0.1), (1, 0.95, 0.8)))
         patch.fill(box(u, v, -0.3, 0.3, 0.45, 0.6), np.float32([0.9, 0.9, 0.85]))
-        return
+        return 0
     roof = (-0.75 * half, 0.75), (-0.5 * half, height), (0.25 * half, height), (0.6 * half, 0.75)
     pane = (-0.66 * half, 0.85), (-0.47 * half, height - 0.12), (0.22 * half, height - 0.12), (0.5 * half, 0.85)
     patch.fill(polygon(u, v, *roof), paint, 'car')
@@ -137,10 +139,11 @@ def draw_car(scene: Scene, x: float, depth: float) -> None:
     for wheel in (-0.6 * half, 0.62 * half):
         patch.fill(disc(u, v, wheel, 0.33, 0.35), RUBBER, 'car')
         patch.fill(disc(u, v, wheel, 0.33, 0.18), STEEL)
+    return int(way)
 
 
-def draw_bus(scene: Scene, x: float, depth: float) -> None:
-    """Draws a bus from the side: a long box with one row of windows, a stripe and wheels."""
+def draw_bus(scene: Scene, x: float, depth: float) -> int:
+    """Draws a bus from the side, a box with a row of windows, a stripe, wheels; returns which way it faces."""
     rng = scene.rng
     half, height, way = rng.uniform(3.2, 4.5), rng.uniform(2.7, 3.3), rng.choice([-1, 1])
     patch = scene.stand(x, depth, half, height, shadow=half * 1.1)
@@ -157,10 +160,11 @@ def draw_bus(scene: Scene, x: float, depth: float) -> None:
     for wheel in (-0.6 * half, 0.55 * half):
         patch.fill(disc(u, v, wheel, 0.45, 0.48), RUBBER, 'bus')
         patch.fill(disc(u, v, wheel, 0.45, 0.25), STEEL)
+    return int(way)
 
 
-def draw_person(scene: Scene, x: float, depth: float) -> None:
-    """Draws somebody standing or walking."""
+def draw_person(scene: Scene, x: float, depth: float) -> int:
+    """Draws somebody standing or walking; returns which way they face."""
     rng = scene.rng
     height, stride, way = rng.uniform(1.55, 1.95), rng.uniform(0.05, 0.3), rng.choice([-1, 1])
     patch = scene.stand(x, depth, 0.6, height, shadow=0.8)
@@ -176,6 +180,7 @@ def draw_person(scene: Scene, x: float, depth: float) -> None:
     patch.fill(polygon(u, v, (-0.2, 0.75), (-0.27, 1.4), (0.27, 1.4), (0.2, 0.75)) - 0.03, shirt, 'person')
     patch.fill(disc(u, v, 0, 1.6, 0.15), hair, 'person')
     patch.fill(disc(u, v, 0.05, 1.57, 0.12), skin)
+    return int(way)
 
 
 def draw_sign(scene: Scene, x: float, depth: float) -> None:

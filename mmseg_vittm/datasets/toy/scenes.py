@@ -1,33 +1,20 @@
 """`ToyScenes`: a procedural data set in ADE20K's on-disk layout, drawn where it is first used."""
-import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from mmengine.dist import is_main_process
 from mmseg.datasets import BaseSegDataset
 from PIL import Image
-from rich.progress import track
 
-from ...errors import DataError, InputError
-from ...outputs import not_written
-from ...stack import DATASETS, MMLogger
+from ...stack import DATASETS
 from .canvas import CLASSES
 from .drawing import draw_scene
+from .drawn_set import SPLITS, DrawnSet, Key
 
-# Raise it with any change that changes a picture: a set on disk from another version is then refused, not mixed in.
-DRAWING_VERSION = 2
 RECORD = 'toy_scenes.json'
 DEFAULT_ROOT = 'data/toy_scenes'  # where scenes are drawn unasked
 TRAINING = dict(img_path='images/training', seg_map_path='annotations/training')  # folders of that split
-REMEDY = (f'toy scenes are drawn unasked only into {DEFAULT_ROOT}; correct data_root, or have them drawn there by '
-          'cfg_options train_dataloader.dataset.draw=True val_dataloader.dataset.draw=True '
-          'test_dataloader.dataset.draw=True')
-SPLITS = {'training': ('num_train', 'Toy_train'), 'validation': ('num_val', 'Toy_val')}
-LEAST = dict(num_train=1, num_val=1, image_size=32, seed=0)
+COUNTS = (('num_train', 'Toy_train'), ('num_val', 'Toy_val'))  # of each of SPLITS, and the prefix of its names
 
 
 @DATASETS.register_module()
@@ -92,93 +79,27 @@ def prepare(data_root: str, num_train: int, num_val: int, image_size: int, seed:
             draw: bool = False) -> None:
     """Sees to it that `data_root` holds the set: draws it if there is nothing, checks it if there is something.
 
-    A set appears under its name only when it is complete: it is drawn into a folder of its own beside `data_root`
-    and renamed. Of several processes that draw at once the first to finish wins and the others use its result.
-    Arguments and errors are those of `ToyScenes`.
+    See `DrawnSet.prepare`; arguments and errors are those of `ToyScenes`.
     """
-    record = dict(drawing_version=DRAWING_VERSION, num_train=num_train, num_val=num_val, image_size=image_size,
-                  seed=seed)
-    for name, least in LEAST.items():
-        if not isinstance(record[name], int) or record[name] < least:
-            raise InputError(f'{name} must be an integer of at least {least}, got {record[name]!r}')
-    check_drawn(data_root, draw)
-    root = Path(os.path.realpath(data_root))
-    if _is_nothing(root):
-        _draw(root, record)
-    _check(root, record, check_files)
+    parameters = dict(num_train=num_train, num_val=num_val, image_size=image_size, seed=seed)
+    TOY_SCENES.prepare(data_root, parameters, check_files, draw)
 
 
-def check_drawn(data_root: str, draw: bool = False) -> None:
-    """Checks that there is something in `data_root`, or that scenes may be drawn there.
-
-    Raises:
-        DataError: Neither.
-    """
-    root = Path(os.path.realpath(data_root))
-    if not draw and root != Path(os.path.realpath(DEFAULT_ROOT)) and _is_nothing(root):
-        raise DataError(root, 'the folder is empty' if os.path.exists(root) else 'no such folder', REMEDY)
-
-
-def _is_nothing(root: Path) -> bool:
-    try:
-        return not os.path.exists(root) or os.path.isdir(root) and not any(os.scandir(root))
-    except OSError as error:
-        raise DataError(root, f'cannot be read ({error.strerror})', 'choose another data_root') from error
-
-
-def _draw(root: Path, record: dict[str, int]) -> None:
-    """Draws the set that `record` describes beside `root` and renames it to `root`, unless that now exists."""
-    MMLogger.get_current_instance().info(f'Drawing the toy scenes into {root} (once)')
-    draft = root.parent / f'.{root.name}.{uuid.uuid4().hex}.tmp'
-    try:
-        for kind in ('images', 'annotations'):
-            for split in SPLITS:
-                (draft / kind / split).mkdir(parents=True)
-        scenes = [*_scene_files(draft, record)]
-        for key, image, annotation in track(scenes, 'Drawing toy scenes', disable=not is_main_process()):
-            pixels, label = draw_scene(np.random.default_rng([record['seed'], *key]), record['image_size'])
-            Image.fromarray(pixels).save(image, quality=92)
-            Image.fromarray(label).save(annotation)
-        (draft / RECORD).write_text(json.dumps(record, indent=2) + '\n')
-        try:
-            os.rename(draft, root)
-        except OSError:
-            if not (root / RECORD).exists():  # which another process has drawn meanwhile
-                raise
-    except OSError as error:
-        raise not_written(root, error) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _check(root: Path, record: dict[str, int], check_files: bool) -> None:
-    """Raises an error unless `root` holds the set that `record` describes, whole where `check_files` is set."""
-    remedy = f'Choose another data_root, or delete {root} yourself if you can do without it; it is then drawn anew.'
-    try:
-        found = json.loads((root / RECORD).read_text())
-        found = {name: found[name] for name in record}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f'{root} exists but is no set of toy scenes: its {RECORD} is missing or unreadable. {remedy}') from error
-    different = [f'{name} is {found[name]} there, {value} was asked for' for name, value in record.items()
-                 if found[name] != value]
-    if different:
-        raise InputError(f'{root} holds other toy scenes: {"; ".join(different)}. {remedy}')
-    if not check_files:
-        return
-    present = {entry.path for kind in ('images', 'annotations') for split in SPLITS if (root / kind / split).is_dir()
-               for entry in os.scandir(root / kind / split) if entry.stat().st_size}
-    wanted = [str(path) for _, *pair in _scene_files(root, record) for path in pair]
-    missing = [path for path in wanted if path not in present]
-    if missing:
-        raise InputError(f'{len(missing)} of the {len(wanted)} files of {root} are missing or empty, the first is '
-                         f'{missing[0]}. {remedy}')
-
-
-def _scene_files(root: Path, record: dict[str, int]) -> Iterator[tuple[tuple[int, int], Path, Path]]:
+def _scene_files(parameters: dict[str, int]) -> Iterator[tuple[Key, tuple[str, str]]]:
     """Yields each scene's numbers (split, scene), image and annotation, which are named as ADE20K names them."""
-    for number, (split, (count, prefix)) in enumerate(SPLITS.items()):
-        for index in range(record[count]):
+    for number, (split, (count, prefix)) in enumerate(zip(SPLITS, COUNTS, strict=True)):
+        for index in range(parameters[count]):
             name = f'{prefix}_{index + 1:08d}'
-            yield ((number, index), root / 'images' / split / f'{name}.jpg',
-                   root / 'annotations' / split / f'{name}.png')
+            yield (number, index), (f'images/{split}/{name}.jpg', f'annotations/{split}/{name}.png')
+
+
+def _draw_files(parameters: dict[str, int], key: Key, paths: Sequence[Path]) -> None:
+    """Draws one scene into its image and annotation."""
+    image, annotation = paths
+    pixels, label = draw_scene(np.random.default_rng([parameters['seed'], *key]), parameters['image_size'])
+    Image.fromarray(pixels).save(image, quality=92)
+    Image.fromarray(label).save(annotation)
+
+
+TOY_SCENES = DrawnSet('toy scenes', DEFAULT_ROOT, TRAINING, RECORD, version=2, files=_scene_files, draw=_draw_files,
+                      least=dict(num_train=1, num_val=1, image_size=32, seed=0))

@@ -1,0 +1,1 @@
+"""The moving toy scenes: short videos drawn by a program, with things that are hidden for some frames."""

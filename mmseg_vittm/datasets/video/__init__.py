@@ -1,0 +1,1 @@
+"""Videos: frames in order, clips to train on, samplers to test with."""
