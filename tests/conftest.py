@@ -15,17 +15,17 @@ os.environ.setdefault('TORCHINDUCTOR_COMPILE_THREADS', '1')  # no pool of proces
 torch.set_num_threads(1)  # the models are tiny, and tests may share their machine
 STACK_INSTALLED = stack_installed()
 # Folders and files whose tests need no MMSegmentation.
-WITHOUT_STACK = ('vittm/test_both.py', 'vittm/test_encoder.py', 'vittm/test_heads_fusion.py', 'vittm/test_merging.py',
-                 'vittm/test_parameters.py', 'vittm/test_timm_models.py', 'vittm/test_timm_training.py',
-                 'vittm/test_tome.py',
+WITHOUT_STACK = ('ttm', 'vittm/test_both.py', 'vittm/test_encoder.py', 'vittm/test_heads_fusion.py',
+                 'vittm/test_merging.py', 'vittm/test_parameters.py', 'vittm/test_timm_models.py',
+                 'vittm/test_timm_training.py', 'vittm/test_tome.py',
                  'visualization', 'inference/windows', 'inference/test_compile.py', 'test_install.py', 'test_layout.py')
 
 # They train in forks of the test's own process, which autograd refuses once it has threads, as after torch.compile.
 FORKING = {'test_algm.py', 'test_any_command_line.py', 'test_atomic_files.py', 'test_changed_settings.py',
            'test_data_workers.py', 'test_dist_train.py', 'test_distilled_runs.py', 'test_earlier_run.py',
            'test_finite_loss_hook.py', 'test_killed_training.py', 'test_lock.py', 'test_other_processes.py',
-           'test_resume.py', 'test_resuming_classifiers.py', 'test_rivals_in_use.py', 'test_stopping.py',
-           'test_warm_start_hook.py'}
+           'test_resume.py', 'test_resuming_classifiers.py', 'test_resuming_clips.py',
+           'test_rivals_in_use.py', 'test_stopping.py', 'test_warm_start_hook.py'}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

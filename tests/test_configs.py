@@ -8,7 +8,8 @@ from tiny_models import ROOT
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.commands.configs.reading import datasets_of
 
-CONFIGS = sorted(path.relative_to(ROOT / 'configs').as_posix() for folder in ('', 'camvid', 'rivals', 'warm_start')
+FOLDERS = ('', 'camvid', 'rivals', 'video', 'warm_start')
+CONFIGS = sorted(path.relative_to(ROOT / 'configs').as_posix() for folder in FOLDERS
                  for path in (ROOT / 'configs' / folder).glob('*.py'))
 ADE20K = [name for name in CONFIGS if name.endswith('ade20k.py')]
 

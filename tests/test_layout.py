@@ -8,9 +8,10 @@ PACKAGE = ROOT / 'mmseg_vittm'
 # From the ground up; an import goes to the same floor or one below.
 FLOORS = (
     {'errors', 'outputs', 'stack', 'version', 'visualization'},
-    {'vittm'},
+    {'ttm', 'vittm'},
     {'weights', 'weights.warm_start'},
-    {'inference', 'inference.windows', 'backbones', 'classification', 'datasets', 'datasets.toy'},
+    {'inference', 'inference.windows', 'backbones', 'classification', 'datasets', 'datasets.moving_toy', 'datasets.toy',
+     'datasets.video', 'evaluation', 'streaming'},
     {'measure', 'measure.benchmark', 'measure.complexity', 'measure.laboratory', 'measure.plots', 'engine',
      'engine.distillation', 'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
     {'commands', 'commands.autolabeling', 'commands.configs', 'commands.laboratory', 'commands.segmenting',
@@ -18,7 +19,7 @@ FLOORS = (
     {''},  # the package itself, which exports from all
 )
 # Rooms that import PyTorch and these alone, besides the standard library, their own folder and our errors.
-APART = {'vittm': {'torch', 'timm'}, 'inference.windows': {'torch', 'triton'}}
+APART = {'ttm': {'torch'}, 'vittm': {'torch', 'timm'}, 'inference.windows': {'torch', 'triton'}}
 
 
 def floor_of(module: str) -> int:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ..stack import MODELS
 from ..vittm import ViTTMEncoder, resolve_arch
 from ..vittm.archs import check_choice
-from ..vittm.streams import concat_maps, tokens_to_map
+from ..vittm.streams import Grid, concat_maps, tokens_to_map
 from ..weights.families import AUTHORS, OUR_VITTM, TIMM_VITTM, VITTM_CLASSIFIER, WHOLE_MODEL
 from ..weights.pretrained import LoadReport, load_pretrained
 from ..weights.warm_start.fit import warm_start_encoder
@@ -139,13 +139,29 @@ class ViTTM(PretrainedBackbone):
             Maps (B, C, h, w): C is `embed_dims`, twice that for concat, whose coarser stream is upsampled
             (bilinear) to the finer grid. For ViTTM-B(64, 64) this is the authors' map of 1536 channels.
         """
-        process_grid, memory_grid = self.encoder.grids(*images.shape[2:])
-        maps = []
-        for process, memory in self.encoder.intermediates(images, self.out_indices):
-            if self.out_tokens == 'process':
-                maps.append(tokens_to_map(process, process_grid).contiguous())
-            elif self.out_tokens == 'memory':
-                maps.append(tokens_to_map(memory, memory_grid).contiguous())
-            else:
-                maps.append(concat_maps(tokens_to_map(process, process_grid), tokens_to_map(memory, memory_grid)))
-        return tuple(maps)
+        streams = self.encoder.intermediates(images, self.out_indices)
+        grids = self.encoder.grids(*images.shape[2:])
+        return tuple(self.map_of(tokens, grids) for tokens in streams)
+
+    def streams(self, images: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Grid, ...]]:
+        """Returns the maps of `forward` but for the last, and the tokens that `map_of` makes the last of.
+
+        Args:
+            images: (B, in_channels, H, W).
+
+        Returns:
+            The other maps; the streams that the last has in it, process (B, Np, C) and memory (B, Nm, C), of which
+            `out_tokens='process'` has no memory; and the (H, W) of each.
+        """
+        *others, last = self.encoder.intermediates(images, self.out_indices)
+        grids = self.encoder.grids(*images.shape[2:])
+        seen = slice(0, 1) if self.out_tokens == 'process' else slice(0, 2)
+        return tuple(self.map_of(tokens, grids) for tokens in others), last[seen], grids[seen]
+
+    def map_of(self, tokens: Sequence[Tensor], grids: Sequence[Grid]) -> Tensor:
+        """Returns the map (B, C, h, w) that `out_tokens` says, of streams (B, N, C) and their (H, W)."""
+        if self.out_tokens == 'process':
+            return tokens_to_map(tokens[0], grids[0]).contiguous()
+        if self.out_tokens == 'memory':
+            return tokens_to_map(tokens[1], grids[1]).contiguous()
+        return concat_maps(tokens_to_map(tokens[0], grids[0]), tokens_to_map(tokens[1], grids[1]))

@@ -3,7 +3,7 @@ import contextlib
 import itertools
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from mmengine.logging import MMLogger
@@ -54,10 +54,12 @@ def optimize(model: SlideSegmentor, dtype: str = 'fp32', compile: bool | dict = 
     if compile and getattr(model.backbone, 'varies_tokens', False):
         raise InputError(f'{type(model.backbone).__name__} keeps another number of tokens of each image, for which '
                          'there would be no end of compiling; leave out compile')
+    if compile and not model.compilable:
+        raise InputError(f'{type(model).__name__} is not compiled; leave out compile')
     device = next(model.parameters()).device
     check_dtype(dtype, device)
     model.eval()
-    for part in (model.backbone, getattr(model, 'neck', None), model.decode_head):
+    for part in (model.backbone, getattr(model, 'neck', None), model.decode_head, getattr(model, 'temporal', None)):
         if part is not None:
             cast_matmuls(part, dtype)
             fuse_self_attention(part)
@@ -97,8 +99,7 @@ class FastNetwork:
 
         Threads may share a model: on a GPU, and where it is compiled, they take turns.
         """
-        alone = _turn if windows.is_cuda or self.options else contextlib.nullcontext()
-        with alone, torch.inference_mode(False), torch.no_grad(), computing_in(self.dtype, windows.device):
+        with self.computing(windows.device):
             count = self._graph_size(windows) if self.options else 0
             if count == 0:
                 return self._eager(windows)
@@ -108,6 +109,13 @@ class FastNetwork:
             if count is not None and count > given:
                 windows = torch.cat([windows, windows.new_zeros(count - given, *windows.shape[1:])])
             return self._graph(count, windows)[:given]
+
+    @contextlib.contextmanager
+    def computing(self, device: torch.device) -> Iterator[None]:
+        """A context in which the model computes as it is optimized to, on a device where it may have to wait."""
+        alone = _turn if device.type == 'cuda' or self.options else contextlib.nullcontext()
+        with alone, torch.inference_mode(False), torch.no_grad(), computing_in(self.dtype, device):
+            yield
 
     def __getstate__(self) -> dict:  # for copies: a graph belongs to one model
         return self.__dict__ | {'_compiled': {}}

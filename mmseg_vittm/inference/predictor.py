@@ -7,6 +7,7 @@ import mmcv.transforms
 import numpy as np
 import torch
 from mmengine.dataset import Compose
+from mmseg.structures import SegDataSample
 from torch import nn
 
 from ..errors import InputError, one_line
@@ -16,6 +17,7 @@ from .host_memory import Trimmer
 from .images import CHANNEL_ORDERS, Source, as_bgr
 from .prediction import Prediction, classes_of, confidence_of
 from .slide_segmentor import SlideSegmentor
+from .stream_state import StreamState
 from .test_pipeline import build_test_pipeline
 
 ON_ERROR = ('raise', 'return')
@@ -50,7 +52,7 @@ class Predictor:
         _check_choice('channel_order', channel_order, CHANNEL_ORDERS)
         use_safe_reading()
         self.model, self.batch_size, self.channel_order = model, batch_size, channel_order
-        self._reader, self._pipeline = _build_pipeline(model)
+        self._reader, self.pipeline = _build_pipeline(model)
         self.classes, self.palette = classes_of(model)
         self._label_type = np.uint8 if len(self.classes) <= 256 else np.uint16
         self.with_confidence = with_confidence
@@ -84,9 +86,50 @@ class Predictor:
             return self._stream(images, on_error)
         return next(self._stream([images], on_error, 'the image'))
 
+    def stream(self, frames: Iterable[Source], state: StreamState | None = None) -> Iterator[Prediction]:
+        """Segments the frames of a video or a camera, each as it comes.
+
+        A model that remembers (`StreamSegmentor`) carries its state from frame to frame, any other segments every
+        frame alone. Time and memory per frame do not depend on how many there were. For several streams at once, and
+        for their states, see `StreamBatch`.
+
+        Args:
+            frames: In order, of any kind that `__call__` takes; read one by one.
+            state: To go on from, of `StreamBatch.state` or `StreamState.load`; None begins anew.
+
+        Yields:
+            A prediction per frame, before the next one is read.
+
+        Raises:
+            InputError: A frame cannot be segmented, which says which; or the state is none of this model.
+        """
+        self.check_state(state)
+        pipeline = copy.deepcopy(self.pipeline)
+        for number, frame in enumerate(frames):
+            item = self.prepare(frame, f'frame {number}', pipeline)
+            if isinstance(item.result, InputError):
+                raise item.result
+            [state] = self.run_streams([item], [state])
+            yield item.result
+
+    def check_state(self, state: StreamState | None) -> None:
+        """Checks that a state is one of one stream of this model, or none.
+
+        Raises:
+            InputError: It is not.
+        """
+        if state is None:
+            return
+        if not hasattr(self.model, 'check_state'):
+            raise InputError(f'{type(self.model).__name__} remembers nothing, it has no state; give a StreamSegmentor, '
+                             'or leave the state out')
+        if len(state) != 1:
+            raise InputError(f'the state is of {len(state)} streams; restore them one by one, state[n:n + 1]')
+        self.model.check_state(state)
+
     def _stream(self, images: Iterable[Source], on_error: str, name: str = 'images[{}]') -> Iterator:
         """Yields a result per image, in order."""
-        pipeline = copy.deepcopy(self._pipeline)  # transforms keep what they draw, so that threads must not share them
+        pipeline = copy.deepcopy(self.pipeline)  # transforms keep what they draw, so that threads must not share them
         source, queue, number, failure = iter(images), BatchQueue(self.batch_size), 0, None
         while failure is None:
             try:
@@ -96,7 +139,7 @@ class Predictor:
             except Exception as error:  # the user's generator failed: what it gave before is still worth its results
                 failure = error
                 break
-            batch = queue.add(self._prepare(image, name.format(number), pipeline))
+            batch = queue.add(self.prepare(image, name.format(number), pipeline))
             number += 1
             del image
             self._run(batch)
@@ -111,7 +154,7 @@ class Predictor:
         if number == 0:
             raise InputError('there are no images: the list is empty')
 
-    def _prepare(self, source: Source, name: str, pipeline: Compose) -> Item:
+    def prepare(self, source: Source, name: str, pipeline: Compose) -> Item:
         """Reads an image and runs the pipeline on it; where that fails, the item has its error as result."""
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
         name = path or name
@@ -132,10 +175,7 @@ class Predictor:
             return
         try:
             with torch.no_grad():
-                samples = self.model.test_step({key: [item.data[key] for item in batch]
-                                                for key in ('inputs', 'data_samples')})
-            labels = [sample.pred_sem_seg.data[0].cpu().numpy().astype(self._label_type) for sample in samples]
-            confidences = [confidence_of(sample).cpu().numpy() if self.with_confidence else None for sample in samples]
+                self._finish(batch, self.model.test_step(_collated(batch)))
         except InputError:  # about the model, not the image
             raise
         except Exception as error:  # a model may raise anything, for one image of the batch or for its size
@@ -147,10 +187,42 @@ class Predictor:
             item.result = _failure(f'{item.name}: the model fails on this image of {_size(item.image)}', error)
             item.data = None
             return
+        _trim()
+
+    def _finish(self, batch: list[Item], samples: list[SegDataSample]) -> None:
+        """Gives the items of a batch their predictions, all or none."""
+        labels = [sample.pred_sem_seg.data[0].cpu().numpy().astype(self._label_type) for sample in samples]
+        confidences = [confidence_of(sample).cpu().numpy() if self.with_confidence else None for sample in samples]
         for item, found, sure in zip(batch, labels, confidences, strict=True):
             item.result = Prediction(item.name, item.image[..., ::-1], found, self.classes, self.palette, sure)
             item.data = None
-        _trim()
+
+    def run_streams(self, batch: list[Item], states: list[StreamState | None]) -> list[StreamState | None]:
+        """Gives the next frames of streams their results; returns the streams' states after them.
+
+        Raises:
+            InputError: The model fails on them.
+        """
+        names = ', '.join(item.name for item in batch)
+        try:
+            with torch.no_grad():
+                if not hasattr(self.model, 'segment'):
+                    self._finish(batch, self.model.test_step(_collated(batch)))
+                    return states
+                data = self.model.data_preprocessor(_collated(batch), False)
+                inputs = data['inputs']
+                samples, state = self.model.segment(
+                    inputs, data['data_samples'], StreamState.joined(states, tuple(inputs.shape[2:])))
+                self._finish(batch, samples)
+                return [state[row:row + 1] for row in range(len(batch))]
+        except InputError:
+            raise
+        except Exception as error:  # a model may raise anything
+            raise _failure(f'{names}: the model fails on frames of {_size(batch[0].image)}', error) from error
+
+
+def _collated(batch: list[Item]) -> dict[str, list]:
+    return {key: [item.data[key] for item in batch] for key in ('inputs', 'data_samples')}
 
 
 def _result(item: Item, on_error: str) -> Prediction | InputError:

@@ -37,6 +37,8 @@ class SlideSegmentor(EncoderDecoder):
     Heads whose `predict` is not BaseDecodeHead's (a forward pass and a resize) run as in EncoderDecoder.
     """
 
+    compilable = True  # whether `optimize` may compile the network
+
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Segments a batch of images.
 

@@ -109,7 +109,7 @@ def test_labels_are_the_sure_ones(autolabel, files, photos):
     kept = []
     for name in NAMES:
         image = np.asarray(Image.open(photos / name).convert('RGB'))
-        data = Predictor(model)._prepare(photos / name, name, Predictor(model)._pipeline).data
+        data = Predictor(model).prepare(photos / name, name, Predictor(model).pipeline).data
         with torch.no_grad():
             sample, = model.test_step({key: [value] for key, value in data.items()})
         likely, found = sample.seg_logits.data.double().softmax(0).max(0)

@@ -1,0 +1,47 @@
+"""TokenRead: what a temporal module found, brought back to the tokens of the frame."""
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..vittm.streams import Grid
+from .places import read_locally
+from .tokens import positions
+
+
+class TokenRead(nn.Module):
+    """Cross-attention by which tokens of the frame read what was found; adds nothing until it is trained.
+
+    Args:
+        channels: Width C of the frame's tokens.
+        source_dims: Width of what is read, a multiple of 4.
+        read_dims: Width of queries, keys and values, a multiple of `num_heads`.
+        num_heads: Heads.
+    """
+
+    def __init__(self, channels: int, source_dims: int, read_dims: int, num_heads: int):
+        super().__init__()
+        self.source_dims, self.num_heads = source_dims, num_heads
+        self.norm = nn.LayerNorm(channels)
+        self.query = nn.Linear(channels, read_dims)
+        self.place = nn.Linear(source_dims, read_dims, bias=False)
+        self.key_value = nn.Linear(source_dims, 2 * read_dims)
+        self.out = nn.Linear(read_dims, channels)
+        read_locally(self.place, self.key_value, num_heads)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, tokens: Tensor, grid: Grid, keys_values: Tensor, known: Tensor | None = None) -> Tensor:
+        """Returns the tokens with what they read added.
+
+        Args:
+            tokens: (B, H * W, C).
+            grid: (H, W).
+            keys_values: What `key_value` makes of what was found, (B, N, 2 * read_dims).
+            known: What of it there is, (B, N) bool; None for all.
+        """
+        place = self.place(positions(grid, self.source_dims, tokens.device, tokens.dtype))
+        query = self.query(self.norm(tokens)) + place
+        query, key, value = (one.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
+                             for one in (query, *keys_values.chunk(2, dim=2)))
+        mask = None if known is None else known[:, None, None]  # for all heads and queries
+        read = F.scaled_dot_product_attention(query, key, value, mask).transpose(1, 2).flatten(2)
+        return tokens + self.out(read)

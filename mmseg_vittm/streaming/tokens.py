@@ -1,0 +1,79 @@
+"""A frame's tokens as a temporal module takes them: pooled, of one width, and told where in the frame they are."""
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..vittm.streams import Grid
+from .frame import Frame
+
+FINEST = 30  # half waves across the frame of the quickest of the sines that tell places apart; the slowest has a half
+
+
+@lru_cache(maxsize=64)
+def positions(grid: Grid, dims: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Returns sines and cosines (H * W, dims) of the places of a grid's cells, as shares of its sides.
+
+    They are the same for a place in the frame whatever the grid, so that the tokens of all streams, and of all sizes of
+    frames, are told apart alike.
+
+    Args:
+        grid: (H, W).
+        dims: A multiple of 4.
+        device: Where the result is.
+        dtype: Its type.
+    """
+    rates = math.pi * torch.logspace(math.log10(0.5), math.log10(FINEST), dims // 4, dtype=torch.float64)
+    sides = []
+    for count in grid:
+        angles = (torch.arange(count, dtype=torch.float64) + 0.5)[:, None] / count * rates  # (count, dims / 4)
+        sides.append(torch.cat([angles.sin(), angles.cos()], dim=1))
+    rows, columns = sides[0][:, None].expand(*grid, -1), sides[1][None].expand(*grid, -1)
+    return torch.cat([rows, columns], dim=2).flatten(0, 1).to(device, dtype)
+
+
+def pooled(tokens: Tensor, grid: Grid, factor: int) -> tuple[Tensor, Grid]:
+    """Returns tokens averaged over squares of `factor` cells, and their grid; squares at the edges may be cut.
+
+    Args:
+        tokens: (B, H * W, C).
+        grid: (H, W).
+        factor: Cells on a side.
+    """
+    if factor == 1:
+        return tokens, grid
+    if not any(side % factor for side in grid):
+        height, width = (side // factor for side in grid)
+        squares = tokens.unflatten(1, (height, factor, width, factor))
+        return squares.mean(dim=(2, 4)).flatten(1, 2), (height, width)
+    cells = tokens.transpose(1, 2).unflatten(2, grid)
+    small = F.avg_pool2d(cells, factor, ceil_mode=True, count_include_pad=False)
+    return small.flatten(2).transpose(1, 2), tuple(small.shape[2:])
+
+
+class FrameTokens(nn.Module):
+    """The tokens of a frame, all streams in a row, as a temporal module takes them.
+
+    Args:
+        in_channels: Width of each stream.
+        embed_dims: Width C, a multiple of 4.
+        pool: Of each stream: cells on a side that are averaged to one token first.
+    """
+
+    def __init__(self, in_channels: Sequence[int], embed_dims: int, pool: Sequence[int]):
+        super().__init__()
+        self.embed_dims, self.pool = embed_dims, tuple(pool)
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for channels in in_channels)
+        self.projs = nn.ModuleList(nn.Linear(channels, embed_dims) for channels in in_channels)
+
+    def forward(self, frame: Frame) -> Tensor:
+        """Returns tokens (B, N, C)."""
+        found = []
+        for number, (tokens, grid) in enumerate(zip(frame.tokens, frame.grids, strict=True)):
+            tokens, grid = pooled(tokens, grid, self.pool[number])
+            where = positions(grid, self.embed_dims, tokens.device, tokens.dtype)
+            found.append(self.projs[number](self.norms[number](tokens)) + where)
+        return torch.cat(found, dim=1)
