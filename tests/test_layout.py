@@ -15,7 +15,7 @@ FLOORS = (
     {'measure', 'measure.benchmark', 'measure.complexity', 'measure.laboratory', 'measure.plots', 'engine',
      'engine.distillation', 'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
     {'commands', 'commands.autolabeling', 'commands.configs', 'commands.laboratory', 'commands.segmenting',
-     'commands.trial'},
+     'commands.streaming', 'commands.trial'},
     {''},  # the package itself, which exports from all
 )
 # Rooms that import PyTorch and these alone, besides the standard library, their own folder and our errors.

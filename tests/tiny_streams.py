@@ -36,7 +36,7 @@ def segmentor(temporal: dict | None = None, trained: bool = False, **changes):
     """A segmentor of videos; `trained` has its temporal module say something."""
     model = build(stream_config(temporal, **changes))
     for read in model.temporal.reads if trained else ():
-        torch.nn.init.normal_(read.out.weight, std=0.5)
+        torch.nn.init.normal_(read.out.weight, std=0.06)
     return model
 
 

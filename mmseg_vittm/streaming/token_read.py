@@ -6,6 +6,10 @@ from ..vittm.streams import Grid
 from .places import read_locally
 from .tokens import positions
 
+# Tokens have to change by about their own size, 1, to change a label; weights at a learning rate of 1e-3 change by
+# hundredths in some hundred iterations.
+GAIN = 8.0
+
 
 class TokenRead(nn.Module):
     """Cross-attention by which tokens of the frame read what was found; adds nothing until it is trained.
@@ -44,4 +48,4 @@ class TokenRead(nn.Module):
                              for one in (query, *keys_values.chunk(2, dim=2)))
         mask = None if known is None else known[:, None, None]  # for all heads and queries
         read = F.scaled_dot_product_attention(query, key, value, mask).transpose(1, 2).flatten(2)
-        return tokens + self.out(read)
+        return tokens + GAIN * self.out(read)

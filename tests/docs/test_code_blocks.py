@@ -28,6 +28,12 @@ _base_ = {base!r}
 crop_size = (64, 64)
 model = dict(data_preprocessor=dict(size=crop_size), test_cfg=dict(crop_size=crop_size, stride=(48, 48)))
 """
+STREAM = """
+_base_ = {base!r}
+model = dict(
+    backbone=dict(arch=dict(embed_dims=48, num_layers=1, num_heads=3, mlp_ratio=4.0)),
+    decode_head=dict(in_channels=96, channels=96), temporal=dict(in_channels=(48, 48)))
+"""
 # Begins every page's program, in an empty folder; then come its blocks.
 PROLOGUE = """
 import warnings
@@ -64,8 +70,10 @@ def stage(tmp_path_factory) -> Path:
     for name, text, more, checkpoint in (
             ('segmenter_vittm_b_ade20k.py', TINY, slide, 'checkpoint.pth'),
             ('segmenter_vittm_t_toy.py', TINY, toy, 'work_dirs/segmenter_vittm_t_toy/iter_600.pth'),
+            ('video/toy_ttm.py', STREAM, '', 'work_dirs/toy_ttm/iter_600.pth'),
             ('segmenter_vit_b_ade20k.py', VIT, '', None)):
         path = folder / 'configs' / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text.format(base=str(ROOT / 'configs' / name), more=more))
         if checkpoint:
             cfg = Config.fromfile(path)
@@ -75,7 +83,8 @@ def stage(tmp_path_factory) -> Path:
             (folder / checkpoint).parent.mkdir(parents=True, exist_ok=True)
             torch.save(dict(state_dict=state, meta=dict(dataset_meta=dict(meta))), folder / checkpoint)
     scene = 'data/toy_scenes/images/validation/Toy_val_00000001.jpg'
-    for name, size in (('street.jpg', (96, 72)), ('square.png', (64, 64)), (scene, (128, 128))):
+    frames = [(f'frames/{number:06d}.jpg', (96, 72)) for number in range(3)]
+    for name, size in (*frames, ('street.jpg', (96, 72)), ('square.png', (64, 64)), (scene, (128, 128))):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.effect_noise(size, 60).convert('RGB').save(folder / name)
     (folder / 'no_image.txt').write_text('not a picture')

@@ -33,6 +33,12 @@ def require_av() -> None:
         raise InputError("videos need PyAV: pip install 'mmseg-vittm[mmseg]', or pip install av")
 
 
+def picture_of(frame: Any, size: tuple[int, int]) -> np.ndarray:
+    """Returns a decoded frame, scaled to a size of (width, height), (H, W, 3) uint8 BGR, turned as its video says."""
+    width, height = size
+    return np.rot90(frame.to_ndarray(format='bgr24', width=width, height=height), round(frame.rotation / 90))
+
+
 class VideoReader:
     """A video's frames, each with its time; used as a context manager.
 
@@ -46,6 +52,7 @@ class VideoReader:
         count: The number of frames that the file's header has, or that its duration lets expect; 0 where unknown.
         is_estimate: Whether that is from its duration.
         number: The number of frames read so far.
+        scaled: How many of them had another size than the first one.
         base: Unit of the times, in seconds.
 
     Raises:
@@ -54,7 +61,7 @@ class VideoReader:
 
     def __init__(self, file: Path):
         require_av()
-        self.file, self.number, self._times = file, 0, []
+        self.file, self.number, self.scaled, self._times, self._last = file, 0, 0, [], None
         with contextlib.ExitStack() as opened:
             try:  # not by its name, which FFmpeg may take for an address or a pattern
                 source = opened.enter_context(open(file, 'rb'))
@@ -86,16 +93,30 @@ class VideoReader:
         Raises:
             InputError: There are none.
         """
-        for picture, time in self._decoded():
-            self.number += 1
+        for picture, time in self.timed_frames():
             self._times.append(time)
             yield picture
+
+    def timed_frames(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yields the frames as `frames` does, each with when it is shown, in units of `base`, the first at 0.
+
+        Nothing is kept of them, so that `time_of` does not know them.
+
+        Raises:
+            InputError: There are none.
+        """
+        first = None
+        for picture, time in self._decoded():
+            first = time if first is None else first
+            self._last = time
+            self.number += 1
+            yield picture, time - first
         if not self.number:
             raise self._unreadable('it has no whole frame')
 
     def time_of(self, number: int) -> int:
-        """Returns when a frame that was read is shown, in units of `base`, the first at 0."""
-        return self._times[number] - self._times[0]
+        """Returns when a frame that `frames` gave is shown, in units of `base`, the first at 0."""
+        return self._times[number]
 
     @property
     def is_short(self) -> bool:
@@ -104,28 +125,28 @@ class VideoReader:
 
     def _decoded(self) -> Iterator[tuple[np.ndarray, int]]:
         """Yields what can be decoded, to the end of the file or to where it cannot be read on."""
-        packets, size = self._container.demux(self._stream), {}
+        packets, size = self._container.demux(self._stream), None
         while True:
             packet, found = None, []
             with contextlib.suppress(*DAMAGE):  # cut short: what the decoder has is left
                 packet = next(packets, None)
             with contextlib.suppress(*DAMAGE):  # a damaged packet, or the decoder was flushed already
                 for frame in self._stream.decode(packet):
-                    size = size or dict(width=frame.width, height=frame.height)
-                    picture = frame.to_ndarray(format='bgr24', **size)
-                    found.append((np.rot90(picture, round(frame.rotation / 90)), frame))
+                    size = size or (frame.width, frame.height)
+                    found.append((picture_of(frame, size), frame))
             for picture, frame in found:
+                self.scaled += (frame.width, frame.height) != size
                 yield picture, self._time_of(frame)
             if packet is None:
                 return
 
     def _time_of(self, frame: Any) -> int:
         """Returns a frame's time, after that of the frame before, whatever the file says."""
-        if not self._times:
+        if self._last is None:
             return frame.pts or 0
-        if frame.pts is not None and frame.pts > self._times[-1]:
+        if frame.pts is not None and frame.pts > self._last:
             return frame.pts
-        return self._times[-1] + max(1, round(1 / (self.rate * self.base)))
+        return self._last + max(1, round(1 / (self.rate * self.base)))
 
     def _unreadable(self, reason: str) -> InputError:
         return InputError(f'{self.file}: no frame could be read from this video ({reason}); give a whole video file')
