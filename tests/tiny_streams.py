@@ -7,6 +7,8 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from tiny_models import ROOT
 
+from mmseg_vittm.ttm.process import TransformerBlock
+
 CLASSES = 5
 MEMORY = dict(type='MachineMemory', in_channels=(48, 48), into=(0, 1), embed_dims=32, num_memory_tokens=6,
               num_process_tokens=7, mlp_dims=64, pool=(1, 2), read_dims=16)
@@ -37,6 +39,10 @@ def segmentor(temporal: dict | None = None, trained: bool = False, **changes):
     model = build(stream_config(temporal, **changes))
     for read in model.temporal.reads if trained else ():
         torch.nn.init.normal_(read.out.weight, std=0.06)
+    for layer in model.temporal.modules() if trained else ():
+        if isinstance(layer, TransformerBlock):
+            torch.nn.init.normal_(layer.attention.proj.weight, std=0.1)
+            torch.nn.init.normal_(layer.mlp.fc2.weight, std=0.1)
     return model
 
 

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from ..stack import MODELS
 from ..ttm import TokenTuringMachine
 from .frame import Frame
-from .places import attend_locally, places
+from .places import attend_locally, begin_as_identity
 from .token_read import TokenRead
 from .tokens import FrameTokens
 
-RETAINED = 0.4  # how strongly a memory token is drawn to its own place before training, beside the frame's tokens there
+RENEWED = -0.8  # the gate's bias before training: 0.3 of what is written at a frame replaces what was remembered
+NORM = 0.53  # of a memory token's channels before training: tokens are pooled half from memory, half from the frame
 
 
 @MODELS.register_module()
@@ -21,8 +22,9 @@ class MachineMemory(BaseModule):
 
     The machine's inputs are the frame's tokens, a ViTTM's process and memory tokens. Its memory is all that is kept
     of the past, so that time and memory per frame do not depend on how long the stream is. It begins as zeros. Before
-    each step it is normed, so that it stays bounded however many there are, and a learned embedding is added, by which
-    the machine tells its tokens apart.
+    each step it is normed, and a learned embedding is added, by which the machine tells its tokens apart. A gate per
+    token says how much of it the machine's write replaces, so that what is seen badly need not be remembered: that is
+    not in the Token Turing Machine's paper.
 
     With `memory_mode='attention'` machine and reads begin local: each memory token holds what is around a place of the
     frame, and the frame's tokens read what is around theirs; see `streaming.places`.
@@ -45,19 +47,23 @@ class MachineMemory(BaseModule):
 
     def __init__(self, in_channels: Sequence[int], into: Sequence[int] = (0, ), embed_dims: int = 128,
                  num_memory_tokens: int = 48, num_process_tokens: int = 48, memory_mode: str = 'attention',
-                 process_unit: str = 'transformer', num_layers: int = 1, mlp_dims: int = 256, num_heads: int = 4,
+                 process_unit: str = 'transformer', num_layers: int = 1, mlp_dims: int = 64, num_heads: int = 4,
                  pool: Sequence[int] = (1, 4), read_dims: int = 32, read_heads: int = 2, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         self.into = tuple(into)
         self.inputs = FrameTokens(in_channels, embed_dims, pool)
         self.machine = TokenTuringMachine(embed_dims, num_memory_tokens, num_process_tokens, memory_mode, process_unit,
                                           num_layers, mlp_dims, num_heads)
+        begin_as_identity(self.machine.process)
         self.slots = nn.Parameter(nn.init.trunc_normal_(torch.empty(num_memory_tokens, embed_dims), std=0.02))
         if memory_mode == 'attention':
             attend_locally(self.machine.read.attention, self.machine.read.queries)
             attend_locally(self.machine.write.pooling.attention, self.machine.write.pooling.queries)
-            self.slots.data.copy_(RETAINED * places(num_memory_tokens, embed_dims))
+        self.gate = nn.Linear(2 * embed_dims, 1)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.constant_(self.gate.bias, RENEWED)
         self.memory_norm, self.norm = nn.LayerNorm(embed_dims), nn.LayerNorm(embed_dims)
+        nn.init.constant_(self.memory_norm.weight, NORM)
         self.reads = nn.ModuleList(TokenRead(in_channels[stream], embed_dims, read_dims, read_heads) for stream in into)
 
     def begin(self, frame: Frame) -> dict[str, Tensor]:
@@ -71,8 +77,12 @@ class MachineMemory(BaseModule):
 
     def forward(self, frame: Frame, state: dict[str, Tensor]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
         """Returns the frame's tokens (B, N, C) with the past in them, and the state after the frame."""
-        memory, outputs = self.machine.step(self.memory_norm(state['memory']) + self.slots, self.inputs(frame))
+        before = state['memory']
+        known = self.memory_norm(before)
+        written, outputs = self.machine.step(known + self.slots, self.inputs(frame))
+        gate = self.gate(torch.cat([known, self.memory_norm(written)], dim=2)).sigmoid()  # (B, m, 1)
+        memory = before + gate * (written - before)
         outputs, tokens = self.norm(outputs), list(frame.tokens)
         for stream, read in zip(self.into, self.reads, strict=True):
             tokens[stream] = read(tokens[stream], frame.grids[stream], read.key_value(outputs))
-        return tuple(tokens), dict(memory=memory)
+        return tuple(tokens), dict(memory=memory.to(before.dtype))

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from ..vittm.streams import Grid
 from .places import read_locally
-from .tokens import positions
+from .tokens import PLACE_SHARE, positions
 
 # Tokens have to change by about their own size, 1, to change a label; weights at a learning rate of 1e-3 change by
 # hundredths in some hundred iterations.
@@ -16,17 +16,17 @@ class TokenRead(nn.Module):
 
     Args:
         channels: Width C of the frame's tokens.
-        source_dims: Width of what is read, a multiple of 4.
+        source_dims: Width of what is read, a multiple of 16.
         read_dims: Width of queries, keys and values, a multiple of `num_heads`.
         num_heads: Heads.
     """
 
     def __init__(self, channels: int, source_dims: int, read_dims: int, num_heads: int):
         super().__init__()
-        self.source_dims, self.num_heads = source_dims, num_heads
+        self.place_dims, self.num_heads = source_dims // PLACE_SHARE, num_heads
         self.norm = nn.LayerNorm(channels)
         self.query = nn.Linear(channels, read_dims)
-        self.place = nn.Linear(source_dims, read_dims, bias=False)
+        self.place = nn.Linear(self.place_dims, read_dims, bias=False)
         self.key_value = nn.Linear(source_dims, 2 * read_dims)
         self.out = nn.Linear(read_dims, channels)
         read_locally(self.place, self.key_value, num_heads)
@@ -42,7 +42,7 @@ class TokenRead(nn.Module):
             keys_values: What `key_value` makes of what was found, (B, N, 2 * read_dims).
             known: What of it there is, (B, N) bool; None for all.
         """
-        place = self.place(positions(grid, self.source_dims, tokens.device, tokens.dtype))
+        place = self.place(positions(grid, self.place_dims, tokens.device, tokens.dtype))
         query = self.query(self.norm(tokens)) + place
         query, key, value = (one.unflatten(2, (self.num_heads, -1)).transpose(1, 2)
                              for one in (query, *keys_values.chunk(2, dim=2)))

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ..vittm.streams import Grid
 from .frame import Frame
 
-FINEST = 30  # half waves across the frame of the quickest of the sines that tell places apart; the slowest has a half
+FINEST = 10  # half waves across the frame of the quickest of the sines that tell places apart; the slowest has a half
+PLACE_SHARE = 4  # one in so many channels of a token, the last ones, is for its place before training
 
 
 @lru_cache(maxsize=64)
@@ -18,7 +19,7 @@ def positions(grid: Grid, dims: int, device: torch.device, dtype: torch.dtype) -
     """Returns sines and cosines (H * W, dims) of the places of a grid's cells, as shares of its sides.
 
     They are the same for a place in the frame whatever the grid, so that the tokens of all streams, and of all sizes of
-    frames, are told apart alike.
+    frames, are told apart alike. Channels are, per rate: sine and cosine of the row, of the column.
 
     Args:
         grid: (H, W).
@@ -27,12 +28,10 @@ def positions(grid: Grid, dims: int, device: torch.device, dtype: torch.dtype) -
         dtype: Its type.
     """
     rates = math.pi * torch.logspace(math.log10(0.5), math.log10(FINEST), dims // 4, dtype=torch.float64)
-    sides = []
-    for count in grid:
-        angles = (torch.arange(count, dtype=torch.float64) + 0.5)[:, None] / count * rates  # (count, dims / 4)
-        sides.append(torch.cat([angles.sin(), angles.cos()], dim=1))
-    rows, columns = sides[0][:, None].expand(*grid, -1), sides[1][None].expand(*grid, -1)
-    return torch.cat([rows, columns], dim=2).flatten(0, 1).to(device, dtype)
+    rows, columns = ((torch.arange(side, dtype=torch.float64) + 0.5)[:, None] / side * rates for side in grid)
+    rows, columns = rows[:, None].expand(*grid, -1), columns[None].expand(*grid, -1)  # (H, W, rates)
+    return torch.stack([rows.sin(), rows.cos(), columns.sin(), columns.cos()], dim=3).flatten(2).flatten(0, 1).to(
+        device, dtype)
 
 
 def pooled(tokens: Tensor, grid: Grid, factor: int) -> tuple[Tensor, Grid]:
@@ -59,21 +58,25 @@ class FrameTokens(nn.Module):
 
     Args:
         in_channels: Width of each stream.
-        embed_dims: Width C, a multiple of 4.
+        embed_dims: Width C, a multiple of 16.
         pool: Of each stream: cells on a side that are averaged to one token first.
     """
 
     def __init__(self, in_channels: Sequence[int], embed_dims: int, pool: Sequence[int]):
         super().__init__()
-        self.embed_dims, self.pool = embed_dims, tuple(pool)
+        self.place_dims, self.pool = embed_dims // PLACE_SHARE, tuple(pool)
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for channels in in_channels)
         self.projs = nn.ModuleList(nn.Linear(channels, embed_dims) for channels in in_channels)
+        for proj in self.projs:
+            proj.weight.data[-self.place_dims:] = 0
+            proj.bias.data[-self.place_dims:] = 0
 
     def forward(self, frame: Frame) -> Tensor:
         """Returns tokens (B, N, C)."""
         found = []
         for number, (tokens, grid) in enumerate(zip(frame.tokens, frame.grids, strict=True)):
             tokens, grid = pooled(tokens, grid, self.pool[number])
-            where = positions(grid, self.embed_dims, tokens.device, tokens.dtype)
-            found.append(self.projs[number](self.norms[number](tokens)) + where)
+            content = self.projs[number](self.norms[number](tokens))
+            where = positions(grid, self.place_dims, content.device, content.dtype)
+            found.append(content + F.pad(where, (content.shape[2] - self.place_dims, 0)))
         return torch.cat(found, dim=1)
