@@ -57,7 +57,9 @@ def test_the_whole_backbone_fits_the_head(name):
 def test_every_size_follows_the_crop(name):
     cfg = load(name)
     crop = tuple(cfg.crop_size)
-    sizes = [cfg.model.data_preprocessor.size, cfg.model.backbone.img_size]
+    sizes = [cfg.model.data_preprocessor.size]
+    if not name.startswith('video/'):  # whose backbones are trained already, on crops of their own
+        sizes.append(cfg.model.backbone.img_size)
     sizes += [step['crop_size'] for step in cfg.train_pipeline if step['type'] == 'RandomCrop']
     if cfg.model.test_cfg.mode == 'slide':
         sizes.append(cfg.model.test_cfg.crop_size)

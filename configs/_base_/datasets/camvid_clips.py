@@ -4,11 +4,11 @@
 dataset_type = 'CamVidVideo'
 data_root = 'data/camvid'
 scale = (480, 360)
-crop_size = (192, 192)
+crop_size = (352, 480)  # nearly a whole frame: what a memory learns of places is in shares of it
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=scale, ratio_range=(0.5, 1.5), keep_ratio=True),
+    dict(type='RandomResize', scale=scale, ratio_range=(1.0, 1.4), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
@@ -25,7 +25,7 @@ clip_transforms = [
     dict(type='StillMotion', prob=0.7, max_shift=6.0, max_zoom=1.02, max_rotate=0.5),
     dict(type='DisturbFrames', flicker=0.1, noise=0.1, noise_sigma=(0.02, 0.1), hide=0.1),
 ]
-total_batch_size = 2
+total_batch_size = 1
 train_dataloader = dict(
     batch_size=total_batch_size,
     num_workers=1,
