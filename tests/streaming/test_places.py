@@ -66,8 +66,9 @@ def test_the_machine_begins_as_a_memory_of_places():
         return state['memory'][0]
 
     nothing = [frame(0)] * 20
-    here, gone = ((kept([*nothing, frame(1), *nothing[:count]]) - kept([*nothing, *nothing[:count + 1]])).norm(dim=1)
-                  .unflatten(0, grid_of(12)) for count in (0, 10))
+    here, gone = (kept([*nothing, frame(1), *nothing[:count]]) - kept([*nothing, *nothing[:count + 1]])
+                  for count in (0, 10))
+    here, gone = (one.norm(dim=1).unflatten(0, grid_of(12)) for one in (here, gone))
     assert divmod(int(here.argmax()), here.shape[1]) == (0, 0)
     assert here[0, 0] > 5 * here[-1, -1]
     assert 0.05 * here[0, 0] < gone[0, 0] < 0.8 * here[0, 0]

@@ -1,6 +1,6 @@
-# Of a temporal module on a trained and frozen per-frame model: a quarter of an hour on two CPU cores. The machine, which
-# begins as a memory of what lies around each place of the frame, learns more slowly than what reads it: at the same
-# rate it learns the training's scenes by heart.
+# Of a temporal module on a trained and frozen per-frame model: a quarter of an hour on two CPU cores. The machine,
+# which begins as a memory of what lies around each place of the frame, learns more slowly than what reads it: at the
+# same rate it learns the training's scenes by heart.
 _base_ = './adamw_laboratory.py'
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'temporal.machine': dict(lr_mult=0.3)}))
 param_scheduler = [
