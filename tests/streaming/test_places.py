@@ -47,10 +47,10 @@ def test_places_cover_a_frame(count):
 
 
 def test_the_machine_begins_as_a_memory_of_places():
-    """What is written of a frame is remembered at its place, fades where it is not seen again, and is read there."""
+    """What is seen in a frame is remembered at its place, and fades where it is not seen again."""
     torch.manual_seed(0)
     memory = MachineMemory(**{key: value for key, value in MEMORY.items() if key != 'type'} | dict(
-        embed_dims=128, num_memory_tokens=12, num_process_tokens=12, pool=(1, 1), in_channels=(48, ), into=(0, ))).eval()
+        embed_dims=128, num_memory_tokens=12, num_process_tokens=12, pool=(1, ), in_channels=(48, ), into=(0, )))
     grid = (6, 8)
 
     def frame(mark: float) -> Frame:
