@@ -53,10 +53,6 @@ class StreamState:
         return StreamState({name: torch.cat([(one or begin).tensors[name] for one in states])
                             for name in known.tensors}, size)
 
-    def detached(self) -> 'StreamState':
-        """Returns the state without the graph that gradients flow back through."""
-        return self._each(Tensor.detach)
-
     def to(self, device: torch.device | str) -> 'StreamState':
         """Returns the state on another device."""
         return self._each(lambda one: one.to(device))

@@ -32,7 +32,7 @@ class MachineMemory(BaseModule):
     Args:
         in_channels: Width of each stream of tokens.
         into: Numbers of the streams whose tokens read, from 0.
-        embed_dims: Width C of the machine, a multiple of 8.
+        embed_dims: Width C of the machine, a multiple of 16.
         num_memory_tokens: Tokens m of its memory.
         num_process_tokens: Tokens r that it reads, processes and puts out at each frame.
         memory_mode: See `TokenTuringMachine`, as the next four.

@@ -22,7 +22,7 @@ class PastAttention(BaseModule):
         in_channels: Width of each stream of tokens.
         into: Numbers of the streams whose tokens read, from 0.
         num_frames: Frames K that are read, the present one among them.
-        embed_dims: Width C of what is read, a multiple of 4.
+        embed_dims: Width C of what is read, a multiple of 16.
         pool: Of each stream of tokens: cells on a side that are averaged to one.
         read_dims: See `TokenRead`, as the next.
         read_heads: Likewise.

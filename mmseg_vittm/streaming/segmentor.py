@@ -168,6 +168,9 @@ class StreamSegmentor(SlideSegmentor):
         if self.test_cfg.get('mode', 'whole') != 'whole':
             raise InputError(f"test_cfg.mode is {self.test_cfg['mode']!r}: a stream's frames are segmented whole; set "
                              "model.test_cfg.mode='whole'")
+        if not 0 <= self.test_cfg.get('smoothing', 0) < 1:
+            raise InputError(f"test_cfg.smoothing must be from 0 to below 1, got {self.test_cfg['smoothing']!r}")
+        state = None if state is None else state.to(inputs.device)  # one that was saved is on the CPU
         size, crop, starts = self._windows(tuple(inputs.shape[2:]), data_samples[0].metainfo)
         logits, state = self.step(inputs, state)
         for sample, low in zip(data_samples, logits, strict=True):

@@ -60,10 +60,18 @@ class FrameTokens(nn.Module):
         in_channels: Width of each stream.
         embed_dims: Width C, a multiple of 16.
         pool: Of each stream: cells on a side that are averaged to one token first.
+
+    Raises:
+        ValueError: The width is no such multiple, or `pool` is not as long as `in_channels`.
     """
 
     def __init__(self, in_channels: Sequence[int], embed_dims: int, pool: Sequence[int]):
         super().__init__()
+        if embed_dims % 16:
+            raise ValueError(f'embed_dims must be a multiple of 16, got {embed_dims}')
+        if len(pool) != len(in_channels):
+            raise ValueError(f'pool must have a number per stream of tokens, as in_channels={tuple(in_channels)}, got '
+                             f'{tuple(pool)}')
         self.place_dims, self.pool = embed_dims // PLACE_SHARE, tuple(pool)
         self.norms = nn.ModuleList(nn.LayerNorm(channels) for channels in in_channels)
         self.projs = nn.ModuleList(nn.Linear(channels, embed_dims) for channels in in_channels)

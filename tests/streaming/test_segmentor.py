@@ -298,7 +298,9 @@ def test_a_per_frame_checkpoint_is_a_start(tmp_path):
 
 @pytest.mark.parametrize('changes,said', [
     (dict(frozen=True), 'nothing to train'), (dict(temporal=MEMORY, backprop_frames=0), 'backprop_frames'),
-    (dict(temporal=dict(PAST, num_frames=0)), 'num_frames')])
+    (dict(temporal=dict(PAST, num_frames=0)), 'num_frames'),
+    (dict(temporal=dict(MEMORY, embed_dims=40)), 'embed_dims must be a multiple of 16'),
+    (dict(temporal=dict(MEMORY, pool=(1, ))), 'pool must have a number per stream')])
 def test_wrong_arguments(changes, said):
     with pytest.raises((InputError, ValueError), match=said):
         build(stream_config(**changes))
@@ -310,6 +312,14 @@ def test_windows_are_refused():
     images = frames(1)[0]
     with pytest.raises(InputError, match="test_cfg.mode is 'slide'.*'whole'"):
         model.predict(images, samples(images))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('smoothing', [-0.1, 1, 2.0])
+def test_smoothing_that_is_none(smoothing):
+    images = frames(1)[0]
+    with pytest.raises(InputError, match='test_cfg.smoothing must be from 0 to below 1'):
+        segmentor(test_cfg=dict(mode='whole', smoothing=smoothing)).predict(images, samples(images))
 
 
 @pytest.mark.parametrize('temporal,smoothing', [(MEMORY, 0), (PAST, 0), (None, 0.5)])
