@@ -9,7 +9,7 @@ from ..stack import MODELS
 from ..ttm import TokenTuringMachine
 from .frame import Frame
 from .places import attend_locally, begin_as_identity
-from .token_read import TokenRead
+from .token_read import token_reads
 from .tokens import FrameTokens
 
 RENEWED = -0.8  # the gate's bias before training: 0.3 of what is written at a frame replaces what was remembered
@@ -40,7 +40,7 @@ class MachineMemory(BaseModule):
         num_layers: Likewise.
         mlp_dims: Likewise.
         num_heads: Likewise.
-        pool: Of each stream of tokens: cells on a side that are averaged to one input.
+        pool: Of each stream of tokens: cells on a side that are averaged to one input; half as many read as one.
         read_dims: See `TokenRead`, as the next.
         read_heads: Likewise.
     """
@@ -62,9 +62,9 @@ class MachineMemory(BaseModule):
         self.gate = nn.Linear(2 * embed_dims, 1)
         nn.init.zeros_(self.gate.weight)
         nn.init.constant_(self.gate.bias, RENEWED)
-        self.memory_norm, self.norm = nn.LayerNorm(embed_dims), nn.LayerNorm(embed_dims)
+        self.memory_norm = nn.LayerNorm(embed_dims)
         nn.init.constant_(self.memory_norm.weight, NORM)
-        self.reads = nn.ModuleList(TokenRead(in_channels[stream], embed_dims, read_dims, read_heads) for stream in into)
+        self.reads = token_reads(in_channels, into, embed_dims, read_dims, read_heads, pool)
 
     def begin(self, frame: Frame) -> dict[str, Tensor]:
         """Returns the state (B, ...) before a stream's first frame."""
@@ -79,10 +79,10 @@ class MachineMemory(BaseModule):
         """Returns the frame's tokens (B, N, C) with the past in them, and the state after the frame."""
         before = state['memory']
         known = self.memory_norm(before)
-        written, outputs = self.machine.step(known + self.slots, self.inputs(frame))
+        written, outputs = self.machine.step(known + self.slots, self.inputs(frame))  # outputs are normed
         gate = self.gate(torch.cat([known, self.memory_norm(written)], dim=2)).sigmoid()  # (B, m, 1)
-        memory = before + gate * (written - before)
-        outputs, tokens = self.norm(outputs), list(frame.tokens)
+        memory = torch.lerp(before, written.to(before.dtype), gate.to(before.dtype))
+        tokens = list(frame.tokens)
         for stream, read in zip(self.into, self.reads, strict=True):
             tokens[stream] = read(tokens[stream], frame.grids[stream], read.key_value(outputs))
-        return tuple(tokens), dict(memory=memory.to(before.dtype))
+        return tuple(tokens), dict(memory=memory)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..stack import MODELS
 from .frame import Frame
-from .token_read import TokenRead
+from .token_read import token_reads
 from .tokens import FrameTokens
 
 
@@ -23,7 +23,7 @@ class PastAttention(BaseModule):
         into: Numbers of the streams whose tokens read, from 0.
         num_frames: Frames K that are read, the present one among them.
         embed_dims: Width C of what is read, a multiple of 16.
-        pool: Of each stream of tokens: cells on a side that are averaged to one.
+        pool: Of each stream of tokens: cells on a side that are averaged to one; half as many read as one.
         read_dims: See `TokenRead`, as the next.
         read_heads: Likewise.
 
@@ -40,7 +40,7 @@ class PastAttention(BaseModule):
         self.into, self.num_frames = tuple(into), num_frames
         self.inputs = FrameTokens(in_channels, embed_dims, pool)
         self.norm = nn.LayerNorm(embed_dims)
-        self.reads = nn.ModuleList(TokenRead(in_channels[stream], embed_dims, read_dims, read_heads) for stream in into)
+        self.reads = token_reads(in_channels, into, embed_dims, read_dims, read_heads, pool)
         self.ages = nn.Parameter(torch.zeros(num_frames, 2 * read_dims * len(self.into)))
 
     def begin(self, frame: Frame) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from tiny_streams import MEMORY
 from mmseg_vittm.streaming import MachineMemory
 from mmseg_vittm.streaming.frame import Frame
 from mmseg_vittm.streaming.places import grid_of, places
-from mmseg_vittm.streaming.tokens import PLACE_SHARE, pooled, positions
+from mmseg_vittm.streaming.tokens import PLACE_SHARE, add_squares, pooled, positions
 
 CPU = torch.device('cpu')
 
@@ -28,7 +28,7 @@ def test_a_place_is_most_like_itself():
 
 
 @pytest.mark.parametrize('grid,factor', [((6, 8), 2), ((7, 9), 2), ((5, 4), 3), ((6, 8), 1)])
-def test_pooling_averages_squares(grid, factor):
+def test_pooling_averages_squares_and_what_is_added_goes_back_to_them(grid, factor):
     tokens = torch.randn(2, grid[0] * grid[1], 3, dtype=torch.float64)
     found, small = pooled(tokens, grid, factor)
     assert small == (-(-grid[0] // factor), -(-grid[1] // factor))
@@ -37,6 +37,11 @@ def test_pooling_averages_squares(grid, factor):
         for column in range(small[1]):
             square = cells[:, row * factor:(row + 1) * factor, column * factor:(column + 1) * factor]
             torch.testing.assert_close(found[:, row * small[1] + column], square.mean(dim=(1, 2)))
+    added = torch.randn_like(found)
+    torch.testing.assert_close(pooled(add_squares(tokens, grid, added, 3.0, factor), grid, factor)[0],
+                               found + 3 * added)
+    same = add_squares(torch.zeros_like(tokens), grid, torch.ones_like(found), 3.0, factor)
+    assert torch.equal(same, torch.full_like(tokens, 3.0))
 
 
 @pytest.mark.parametrize('count', [1, 6, 48, 50])
