@@ -67,3 +67,12 @@ def clip_samples(inputs: torch.Tensor, length: int, unlabelled: tuple[int, ...] 
         sample.gt_sem_seg = PixelData(data=labels)
         sample.set_metainfo(dict(is_labelled=row not in unlabelled))
     return made
+
+
+def ready(model):
+    """The model with what a `Predictor` asks of it: a config, frames of any size as they are, and names of classes."""
+    model.cfg = Config.fromfile(ROOT / 'configs' / 'video' / 'camvid_ttm.py')
+    model.cfg.test_pipeline = [model.cfg.test_pipeline[0], dict(type='PackSegInputs')]
+    numbers = range(CLASSES)
+    model.dataset_meta = dict(classes=[f'class {n}' for n in numbers], palette=[[n, n, n] for n in numbers])
+    return model

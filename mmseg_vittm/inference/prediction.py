@@ -25,6 +25,7 @@ class Prediction:
         classes: Names of the classes.
         palette: One RGB colour per class.
         confidence: How probable each pixel's label is, (H, W) float32; None unless the predictor was to say it.
+        is_cut: Whether a model that remembers began anew with this frame of a stream, because it shows another scene.
     """
     name: str
     image: np.ndarray = field(repr=False)
@@ -32,6 +33,7 @@ class Prediction:
     classes: tuple[str, ...] = field(repr=False)
     palette: tuple[tuple[int, int, int], ...] = field(repr=False)
     confidence: np.ndarray | None = field(default=None, repr=False)
+    is_cut: bool = False
 
     def overlay(self, opacity: float = 0.5, legend: bool = False) -> np.ndarray:
         """Returns the image under the labels' colours, (H, W, 3) uint8 RGB.

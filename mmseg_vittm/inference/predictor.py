@@ -189,12 +189,12 @@ class Predictor:
             return
         _trim()
 
-    def _finish(self, batch: list[Item], samples: list[SegDataSample]) -> None:
+    def _finish(self, batch: list[Item], samples: list[SegDataSample], cuts: list[bool] | None = None) -> None:
         """Gives the items of a batch their predictions, all or none."""
         labels = [sample.pred_sem_seg.data[0].cpu().numpy().astype(self._label_type) for sample in samples]
         confidences = [confidence_of(sample).cpu().numpy() if self.with_confidence else None for sample in samples]
-        for item, found, sure in zip(batch, labels, confidences, strict=True):
-            item.result = Prediction(item.name, item.image[..., ::-1], found, self.classes, self.palette, sure)
+        for item, found, sure, cut in zip(batch, labels, confidences, cuts or [False] * len(batch), strict=True):
+            item.result = Prediction(item.name, item.image[..., ::-1], found, self.classes, self.palette, sure, cut)
             item.data = None
 
     def run_streams(self, batch: list[Item], states: list[StreamState | None]) -> list[StreamState | None]:
@@ -213,7 +213,7 @@ class Predictor:
                 inputs = data['inputs']
                 samples, state = self.model.segment(
                     inputs, data['data_samples'], StreamState.joined(states, tuple(inputs.shape[2:])))
-                self._finish(batch, samples)
+                self._finish(batch, samples, state.at_cut())
                 return [state[row:row + 1] for row in range(len(batch))]
         except InputError:
             raise

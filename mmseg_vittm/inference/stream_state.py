@@ -12,7 +12,7 @@ from ..errors import InputError, one_line
 from ..outputs import write_whole
 
 FORMAT = 'mmseg_vittm stream state 1'
-FRAMES = 'frames'
+FRAMES, CUTS = 'frames', 'cuts'
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class StreamState:
 
     Attributes:
         tensors: By name, (B, ...) each. `frames` counts those seen since the stream began, or began anew; 0 is a
-            stream that is to begin.
+            stream that is to begin. `cuts` counts the frames that showed another scene than the one before.
         size: (height, width) of the frames in the network, in pixels.
     """
     tensors: dict[str, Tensor] = field(repr=False)
@@ -33,6 +33,10 @@ class StreamState:
     def __getitem__(self, rows: slice) -> 'StreamState':
         """Returns the states of some of the streams."""
         return self._each(lambda one: one[rows])
+
+    def at_cut(self) -> list[bool]:
+        """Returns, per stream, whether its last frame showed another scene than the one before."""
+        return ((self.tensors[FRAMES] == 1) & (self.tensors[CUTS] > 0)).tolist()
 
     def _each(self, function) -> 'StreamState':
         return StreamState({name: function(one) for name, one in self.tensors.items()}, self.size)

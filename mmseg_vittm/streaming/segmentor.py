@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..inference.slide_segmentor import SlideSegmentor, gives_logits
-from ..inference.stream_state import FRAMES, StreamState
+from ..inference.stream_state import CUTS, FRAMES, StreamState
 from ..stack import MODELS, MMLogger
 from .cuts import correlation, thumbnail
 from .frame import Frame, encode
 from .frame_checkpoint import load_frame_model
 
-THUMBNAIL, LOGITS, CUTS = 'thumbnail', 'smoothed_logits', 'cuts'
+THUMBNAIL, LOGITS = 'thumbnail', 'smoothed_logits'
 CUT_BELOW = 0.3
 
 

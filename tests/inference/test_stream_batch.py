@@ -2,11 +2,9 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from PIL import Image
 from safetensors.torch import save_file
-from tiny_models import ROOT
-from tiny_streams import CLASSES, MEMORY, segmentor
+from tiny_streams import MEMORY, ready, segmentor
 
 from mmseg_vittm import Predictor, StreamBatch, StreamState, optimize
 from mmseg_vittm.errors import InputError
@@ -27,14 +25,6 @@ def predictor(temporal: dict | None = MEMORY, **options) -> Predictor:
     return Predictor(ready(model), **options)
 
 
-def ready(model):
-    model.cfg = Config.fromfile(ROOT / 'configs' / 'video' / 'camvid_ttm.py')
-    model.cfg.test_pipeline = [model.cfg.test_pipeline[0], dict(type='PackSegInputs')]
-    numbers = range(CLASSES)
-    model.dataset_meta = dict(classes=[f'class {n}' for n in numbers], palette=[[n, n, n] for n in numbers])
-    return model
-
-
 def labels(predictions) -> list[np.ndarray]:
     return [one.labels for one in predictions]
 
@@ -53,6 +43,18 @@ def test_a_stream_remembers_and_images_do_not():
     assert (found[0] == images[0]).all()
     assert any((one != two).any() for one, two in zip(found[1:], images[1:], strict=True))
     assert_equal(labels(predict.stream(iter(frames))), found)  # nothing is left behind in the model
+
+
+def test_predictions_say_where_another_scene_begins():
+    predict, one, other = predictor(), pictures(3), pictures(3, seed=5)
+    assert [found.is_cut for found in predict.stream([*one, *other])] == [False] * 3 + [True] + [False] * 2
+    wide = pictures(2, size=(60, 92))  # a change of size is no cut
+    assert not any(found.is_cut for found in predict.stream([*one, *wide]))
+    assert not any(found.is_cut for found in predict([*one, *other]))
+    two = StreamBatch(predict, 2)
+    found = [[prediction.is_cut for prediction in two(frames)]
+             for frames in zip([*one, *other], pictures(6), strict=True)]
+    assert found == [[number == 3, False] for number in range(6)]
 
 
 def test_any_other_model_segments_frame_by_frame():

@@ -33,12 +33,15 @@ class StreamReport:
         speed: Knows the frames that were segmented.
         device: Where the model is.
         settings: Of the run, for the JSON, such as `dict(dtype='bf16')`.
+
+    Attributes:
+        scene_cuts: Frames with which a model that remembers began anew, because they show another scene.
     """
 
     def __init__(self, results: StreamResults, reading: Reading, segments: Segments, speed: Speed,
                  device: torch.device, settings: dict):
         self._path, self._reading, self._segments, self.speed = results.report, reading, segments, speed
-        self._device, self._settings = device, settings
+        self._device, self._settings, self.scene_cuts = device, settings, 0
         self._started = datetime.now(timezone.utc).isoformat(timespec='seconds')
 
     @property
@@ -56,10 +59,10 @@ class StreamReport:
         return dict(
             source=source.shown, started=self._started, ended=ended, frames_expected=source.count or None,
             frames_read=queue.taken_in, frames_segmented=wait.count, frames_dropped=queue.dropped,
-            reconnects=source.reconnects, segments=self._segments.closed, seconds=_rounded(self.speed.seconds),
-            fps=_rounded(self.speed.fps), latency_ms_p50=_rounded(wait.quantile(0.5), 1000),
-            latency_ms_p95=_rounded(wait.quantile(0.95), 1000), **self._settings, device=str(self._device),
-            machine=describe_machine(self._device))
+            reconnects=source.reconnects, scene_cuts=self.scene_cuts, segments=self._segments.closed,
+            seconds=_rounded(self.speed.seconds), fps=_rounded(self.speed.fps),
+            latency_ms_p50=_rounded(wait.quantile(0.5), 1000), latency_ms_p95=_rounded(wait.quantile(0.95), 1000),
+            **self._settings, device=str(self._device), machine=describe_machine(self._device))
 
     def write(self, ended: str = UNDER_WAY) -> None:
         """Writes the JSON, whole.
@@ -76,7 +79,8 @@ class StreamReport:
         counts = [f'{now["frames_read"]} frames read', f'{now["frames_segmented"]} segmented',
                   *([f'{now["frames_dropped"]} dropped'] if now['frames_dropped'] else []),
                   *([f'{left} left out'] if left > 0 else []),
-                  *([f'{now["reconnects"]} reconnections'] if now['reconnects'] else [])]
+                  *([f'{now["reconnects"]} reconnections'] if now['reconnects'] else []),
+                  *([f'{now["scene_cuts"]} scene cuts'] if now['scene_cuts'] else [])]
         return (f'{now["source"]}: {", ".join(counts)}; {number(now["fps"])} FPS; latency p50 '
                 f'{number(now["latency_ms_p50"])} ms, p95 {number(now["latency_ms_p95"])} ms')
 

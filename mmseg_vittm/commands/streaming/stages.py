@@ -8,6 +8,7 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from ...errors import InputError
+from ...inference.prediction import Prediction
 from ...inference.predictor import Predictor
 from .clock import Clock
 from .queues import POLL, BoundedQueue
@@ -116,7 +117,7 @@ class Writing(threading.Thread):
 
 
 def segment_frames(predictor: Predictor, reading: Reading, writing: Writing, speed: Speed, clock: Clock, stop: Stop,
-                   after_each: Callable[[], None]) -> InputError | None:
+                   after_each: Callable[[Prediction], None]) -> InputError | None:
     """The stage between both, in the caller's thread, to the end of the frames or of the run; ends both others.
 
     Args:
@@ -126,7 +127,7 @@ def segment_frames(predictor: Predictor, reading: Reading, writing: Writing, spe
         speed: Is told of every frame.
         clock: Time; is stopped at the end.
         stop: Asks to end with the frame that is being segmented; those that wait for it are left out.
-        after_each: Called after every frame.
+        after_each: Called with every frame's prediction.
 
     Returns:
         Why the frames ended before their end, if they did: the source is gone, or a frame cannot be segmented. What
@@ -151,7 +152,7 @@ def segment_frames(predictor: Predictor, reading: Reading, writing: Writing, spe
                 speed.add(arrived, clock.now())
                 if not writing.queue.put((prediction, time)):
                     break
-                after_each()
+                after_each(prediction)
         except InputError as error:
             failure = InputError(f'{reading.source.shown}: {error}')
         clock.stop()

@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 from torch import nn
 
 from ...errors import InputError, OutputError
+from ...inference.prediction import Prediction
 from ...inference.predictor import Predictor
 from ..progress import open_console
 from ..segmenting.videos import require_av
@@ -151,8 +152,9 @@ def _stream(predictor: Predictor, plan: StreamPlan, reading: Reading, clock: Clo
     console, closed, warned = open_console(), 0, False
 
     with ProgressLine(plan.place.name, source.count, report, console) as line:
-        def after_each() -> None:
+        def after_each(prediction: Prediction) -> None:
             nonlocal closed, warned
+            report.scene_cuts += prediction.is_cut
             line()
             if segments.closed > closed:
                 closed = segments.closed

@@ -49,7 +49,7 @@ class Stages:
         assert not self.reading.is_alive() and not self.writing.is_alive() and self.clock.is_stopped
         return failure
 
-    def _after_each(self):
+    def _after_each(self, prediction):
         self.steps += 1
 
 

@@ -15,6 +15,7 @@ from limited import tree
 from live_streams import Served, transport_stream
 from PIL import Image
 from seeing import make_video, random_model, video_frames
+from tiny_streams import MEMORY, ready, segmentor
 from tool_runs import in_the_foreground
 
 from mmseg_vittm.commands.segmenting.segment_files import segment_files
@@ -65,6 +66,20 @@ def test_a_file_as_without_streaming(model, tmp_path, size, rate, times):
     assert report['ended'] == 'at its end' and report['source'] == str(clip) and report['segments'] == 1
     assert 0 < report['latency_ms_p50'] <= report['latency_ms_p95'] and report['fps'] > 0
     assert 'torch' in report['machine'] and report['device'] == 'cpu' and report['dtype'] == 'fp32'
+
+
+def test_a_memory_is_carried_along_and_cuts_are_counted(tmp_path):
+    remembering = ready(segmentor(MEMORY, trained=True))
+    clip = make_video(tmp_path / 'clip.mp4', 6)
+    report = stream(remembering, clip, tmp_path / 'out')
+    assert report['scene_cuts'] == 1 and report['frames_segmented'] == 6  # what was the brighter part is the darker one
+    found = labels_in(tmp_path / 'out' / 'labels' / 'clip.mp4')
+    with VideoReader(clip) as reader:
+        frames = list(reader.frames())
+    expected = [one.labels for one in Predictor(remembering).stream(frames)]
+    assert len(found) == 6 and all(map(np.array_equal, found, expected))
+    other = make_video(tmp_path / 'noise.mp4', 4, noise=True)
+    assert stream(remembering, other, tmp_path / 'out')['scene_cuts'] == 3
 
 
 def test_segments_of_a_file(model, tmp_path):
