@@ -70,15 +70,22 @@ def camera(size: int) -> Iterator[np.ndarray]:
         yield np.clip(moved + rng.normal(0, 10, moved.shape), 0, 255).astype(np.uint8)
 
 
-def measure(predictor: Predictor, frames: int, size: int, reporter: Reporter) -> tuple[list[float], list[float]]:
-    """Returns milliseconds of the processor per frame, and MiB of resident memory after each."""
+def measure(predictor: Predictor, device: torch.device, frames: int, size: int,
+            reporter: Reporter) -> tuple[list[float], list[float]]:
+    """Returns milliseconds per frame, and MiB of memory after each.
+
+    On a CPU they are the processor's, which what else goes on there disturbs less, and memory is what is resident; on a
+    GPU they pass on the clock, labels arrived, and the memory that PyTorch allocated there comes on top.
+    """
+    on_gpu = device.type == 'cuda'
+    clock = time.perf_counter if on_gpu else time.process_time
     times, memory, images = [], [], camera(size)
     stream = predictor.stream(images)
     for number in range(frames):
-        start = time.process_time()
+        start = clock()
         next(stream)
-        times.append(1000 * (time.process_time() - start))
-        memory.append(resident())
+        times.append(1000 * (clock() - start))
+        memory.append(resident() + (torch.cuda.memory_allocated(device) / 2**20 if on_gpu else 0))
         reporter(number + 1, frames, 'frames')
     return times, memory
 
@@ -114,13 +121,13 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     device, console = resolve_device(args.device), open_console()
     with Reporter(console, 'frames') as reporter:
-        times, memory = measure(build(args.config, device), args.frames, args.size, reporter)
+        times, memory = measure(build(args.config, device), device, args.frames, args.size, reporter)
     found = summary(times, memory)
     conditions = dict(config=Path(args.config).name, device=describe_machine(device), size=args.size, dtype='fp32',
-                      versions=versions(), timer='process time of Predictor.stream, '
-                      f'loading and labels included; medians of {WINDOW} frames, from frame {FIRST} and to the last')
+                      versions=versions(), timer='Predictor.stream, the time of the processor on a CPU, the clock on '
+                      f'a GPU; loading and labels included; medians of {WINDOW} frames, from frame {FIRST} on and last')
     notes = (f'{conditions["config"]}, random weights, frames of {args.size} x {args.size} pixels, float32, '
-             f'{conditions["device"]}. Time of the processor through Predictor.stream; medians of {WINDOW} frames.')
+             f'{conditions["device"]}, through Predictor.stream; medians of {WINDOW} frames.')
     with house_style():
         files = render_files(figure_of(times, memory, notes))
     write_whole(Path(args.out) / NAMES[0], files['svg'])

@@ -15,6 +15,7 @@ from statistics import mean, median
 import torch
 import yaml
 from matplotlib.figure import Figure
+from mmengine.logging import MMLogger
 from mmengine.registry import METRICS, DefaultScope
 from mmengine.runner import Runner
 from torch import nn
@@ -129,7 +130,7 @@ class Set:
         found = self.metric.evaluate(len(self.loader.dataset))
         for name in SCORES:
             if name in found:
-                row.scores.setdefault(name, []).append(found[name])
+                row.scores.setdefault(name, []).append(float(found[name]))
 
     def time(self, frames: int = TIMED, warmup: int = 5) -> None:
         """Times all rows in turns, frame by frame."""
@@ -185,6 +186,7 @@ def figure_of(data: Set, notes: str) -> Figure:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
+    MMLogger.get_current_instance().setLevel('WARNING')  # no table of classes per row
     torch.set_num_threads(args.threads)
     plan = yaml.safe_load(Path(args.plan).read_text())
     roots = dict(pair.split('=', 1) for pair in args.data_root)

@@ -8,5 +8,14 @@ model = dict(
     data_preprocessor=dict(size=_base_.crop_size),
     decode_head=dict(num_classes=14),
     temporal=dict(type='MachineMemory', in_channels=(192, 192), into=(0, 1)))
-total_batch_size = 2  # clips
-train_dataloader = dict(batch_size=total_batch_size, dataset=dict(clip_length=8))
+# Changes less than that of single frames: the frozen parts need not learn to see, and memory is of whole frames.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='RandomResize', scale=_base_.crop_size, ratio_range=(1.0, 1.25), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=_base_.crop_size, cat_max_ratio=0.9),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+total_batch_size = 4  # clips
+train_dataloader = dict(batch_size=total_batch_size, dataset=dict(clip_length=8, pipeline=train_pipeline))

@@ -42,7 +42,7 @@ def test_the_scripts_measure_all_configs(script, devices, tmp_path):
         ways = '--segmentor EncoderDecoder SlideSegmentor:bf16 SlideSegmentor:tf32:compile SlideSegmentor:bf16:compile'
         assert ways in stages['fast_predict'] and ways in stages['fast_throughput_32']
         assert '--throughput --batch-size 32' in stages['fast_throughput_32']
-        assert beside == ['benchmarks/check_triton.py', 'benchmarks/operations.py']
+        assert beside == ['benchmarks/check_triton.py', 'benchmarks/operations.py', 'benchmarks/endless.py']
     else:
         assert set(stages) == {'predict_fp32', 'matmuls_fp32', 'toy_whole'}
         assert '--data-root data/toy_scenes' in stages['toy_whole']
