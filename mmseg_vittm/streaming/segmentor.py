@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..inference.slide_segmentor import SlideSegmentor, gives_logits
 from ..inference.stream_state import CUTS, FRAMES, StreamState
 from ..stack import MODELS, MMLogger
-from .cuts import correlation, thumbnail
+from .cuts import is_seen, other_scene, thumbnail
 from .frame import Frame, encode
 from .frame_checkpoint import load_frame_model
 
@@ -32,7 +32,8 @@ class StreamSegmentor(SlideSegmentor):
     Three entries of `test_cfg`, whose `mode` has to be `'whole'`:
 
     - `smoothing`: weight of the past in exponentially smoothed logits, from 0, the default, to below 1.
-    - `cut_below`: correlation, -1 to 1, below which a frame begins a scene; 0.3 by default, None sees no cuts.
+    - `cut_below`: correlation, -1 to 1, below which a frame begins a scene; 0.3 by default, None sees no cuts. A frame
+      that is blank, or noise alone, begins none.
     - `with_logits` and `with_confidence`, as `SlideSegmentor` has them.
 
     Args:
@@ -206,10 +207,9 @@ class StreamSegmentor(SlideSegmentor):
         begins = torch.ones(len(images), dtype=torch.bool, device=images.device)
         cuts = torch.zeros_like(begins)
         if state is not None:
-            begins = state.tensors[FRAMES] == 0
-            below = self.test_cfg.get('cut_below', CUT_BELOW)
-            if below is not None:
-                cuts = ~begins & (correlation(now, state.tensors[THUMBNAIL]) < below)
+            begins, before = state.tensors[FRAMES] == 0, state.tensors[THUMBNAIL]
+            cuts = ~begins & other_scene(now, before, self.test_cfg.get('cut_below', CUT_BELOW))
+            now = _where(is_seen(now), now, before)
         frame = self.encode(images)
         logits, kept = self._recall(frame, state, begins | cuts)
         broken = _broken(kept, begins)

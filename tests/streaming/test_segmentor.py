@@ -8,7 +8,7 @@ from tiny_streams import CLASSES, MEMORY, PAST, build, clip_samples, frames, sam
 
 from mmseg_vittm import StreamState
 from mmseg_vittm.errors import CheckpointError, InputError
-from mmseg_vittm.streaming.cuts import correlation, thumbnail
+from mmseg_vittm.streaming.cuts import other_scene, thumbnail
 
 TEMPORAL = dict(machine=MEMORY, past=PAST, summary=dict(MEMORY, memory_mode='summary'),
                 add_erase=dict(MEMORY, memory_mode='add_erase', process_unit='mixer'))
@@ -98,7 +98,7 @@ def test_streams_batched_equal_each_alone(temporal):
 def test_a_cut_begins_anew_and_is_counted():
     model = segmentor(MEMORY, trained=True)
     before, after = frames(3), frames(3, seed=8)
-    assert float(correlation(thumbnail(before[2]), thumbnail(after[0]))) < 0.3
+    assert other_scene(thumbnail(before[2]), thumbnail(after[0]), 0.3)
     found, state = run(model, torch.cat([before, after]))
     alone, _ = run(model, after)
     for both, one in zip(found[3:], alone, strict=True):
@@ -120,7 +120,20 @@ def test_cuts_are_seen_per_stream_and_can_be_overlooked():
 def test_light_and_noise_are_no_cut(gain, offset, noise):
     one, two = frames(2)
     two = gain * two + offset + noise * torch.randn(two.shape, generator=torch.Generator().manual_seed(0))
-    assert correlation(thumbnail(one), thumbnail(two)).item() > 0.8
+    assert not other_scene(thumbnail(one), thumbnail(two), 0.8)
+
+
+@pytest.mark.parametrize('noise', [0, 0.1])
+def test_frames_that_show_nothing_are_no_cut(noise):
+    """What was remembered is there again after them; and a scene that comes after them is another one."""
+    video, other = frames(5), frames(2, seed=8)
+    nothing = 0.4 + noise * torch.randn(2, *video.shape[1:], generator=torch.Generator().manual_seed(0))
+    model = segmentor(MEMORY, trained=True)
+    state = run(model, torch.cat([video[:2], nothing, video[2:]]))[1]
+    assert int(state.tensors['cuts']) == 0 and int(state.tensors['frames']) == 7
+    state = run(model, torch.cat([video[:2], nothing, other]))[1]
+    assert int(state.tensors['cuts']) == 1 and int(state.tensors['frames']) == 2
+    assert int(run(model, torch.cat([nothing, other]))[1].tensors['cuts']) == 0  # nothing was seen before
 
 
 def test_a_change_of_size_begins_anew():

@@ -23,7 +23,7 @@ test_pipeline = [
 ]
 clip_transforms = [
     dict(type='StillMotion', prob=0.7, max_shift=6.0, max_zoom=1.02, max_rotate=0.5),
-    dict(type='DisturbFrames', flicker=0.1, noise=0.1, noise_sigma=(0.02, 0.1), hide=0.1),
+    dict(type='DisturbFrames', flicker=0.15, noise=0.2, noise_frames=(1, 2), noise_sigma=(0.1, 0.7), hide=0.15),
 ]
 total_batch_size = 1
 train_dataloader = dict(
