@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
 
+import numpy as np
 import torch
 import yaml
 from matplotlib.figure import Figure
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS, DefaultScope
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
 
 from mmseg_vittm import load_model, optimize
 from mmseg_vittm.commands.configs.reading import load_config
@@ -43,6 +44,7 @@ from mmseg_vittm.visualization.style import (
 SCORES = ('mIoU', 'mIoU_hidden', 'mVC8', 'mVC16', 'flips')
 LOOKS = {'frame': (BLUE, 's'), 'ttm': (RED, 'o'), 'past': (GREEN, '^'), 'present': (ORANGE, 'D')}
 TIMED = 40  # frames, after warm-up
+SAFE, GREY_LEVEL = 8, 110  # frames that are not lost, and what shows of those that are
 
 
 @dataclass
@@ -82,7 +84,9 @@ class Set:
     """A data set of the plan: its rows' models, its frames and its metric.
 
     Args:
-        entry: The plan's: `name`, `title` and `config`, a pattern of paths.
+        entry: The plan's: `name`, `title` and `config`, a pattern of paths; `root`, the name by which the command line
+            tells where it is, its own unless set; and `lost`, the share of frames that the camera loses, none unless
+            set.
         rows: The plan's.
         seeds: Of the checkpoints.
         root: Where the data is.
@@ -93,7 +97,7 @@ class Set:
     def __init__(self, entry: dict, rows: Sequence[dict], seeds: Sequence[int], root: str, runs: Path,
                  device: torch.device):
         self.name, self.title, self.pattern, self.seeds = entry['name'], entry['title'], entry['config'], seeds
-        self.root, self.runs, self.device = root, runs, device
+        self.root, self.runs, self.device, self.lost = root, runs, device, entry.get('lost', 0)
         self.rows = [Row(**row) for row in rows]
         cfg = self.config(self.rows[0])
         loader = dict(cfg.test_dataloader, dataset=checked(cfg.test_dataloader.dataset), num_workers=0,
@@ -125,7 +129,8 @@ class Set:
         """Scores a row's model of a seed."""
         model = self.model(row, seed)
         with torch.no_grad():
-            for batch in self.loader:
+            for number, batch in enumerate(self.loader):
+                batch['inputs'] = [without_some(image, number, self.lost) for image in batch['inputs']]
                 self.metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
         found = self.metric.evaluate(len(self.loader.dataset))
         for name in SCORES:
@@ -150,6 +155,18 @@ class Set:
         for row, own in zip(self.rows, times, strict=True):
             row.ms = round(median(own), 2)
             row.ratio = round(median(a / b for a, b in zip(own, times[0], strict=True)), 3)
+
+
+def without_some(image: Tensor, number: int, share: float) -> Tensor:
+    """Returns an image (3, H, W) uint8, or what a camera gives that loses a share of its frames: grey, with noise.
+
+    Which are lost depends on the frame's number alone; the first `SAFE` are not.
+    """
+    rng = np.random.default_rng([SAFE, number])
+    if number < SAFE or rng.random() >= share:
+        return image
+    noise = rng.normal(GREY_LEVEL, rng.uniform(0, 60), image.shape)
+    return torch.from_numpy(noise.clip(0, 255)).to(image)
 
 
 def table(data: Set) -> str:
@@ -193,8 +210,10 @@ def main() -> None:
     device, console = resolve_device(args.device), open_console()
     names = ['results.json', 'table.md', *(f'{entry["name"]}.svg' for entry in plan['data'])]
     claim_folder(args.out, names, args.overwrite)
-    sets = [Set(entry, plan['rows'], plan['seeds'], roots[entry['name']], Path(args.runs), device)
-            for entry in plan['data'] if entry['name'] in roots]
+    for entry in plan['data']:
+        entry.setdefault('root', entry['name'])
+    sets = [Set(entry, plan['rows'], plan['seeds'], roots[entry['root']], Path(args.runs), device)
+            for entry in plan['data'] if entry['root'] in roots]
     steps = [(data, row, seed) for data in sets for row in data.rows for seed in data.seeds]
     with Reporter(console, 'models') as reporter:
         for number, (data, row, seed) in enumerate(steps, 1):
