@@ -5,9 +5,10 @@ For each data set and row of a plan (`benchmarks/videos/plan.yaml`) it takes the
 in turns. Writes `results.json`, `table.md` and, per data set, `DATA.svg`: mVC8 over mIoU.
 """
 import argparse
+import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
@@ -80,6 +81,18 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@contextlib.contextmanager
+def without_tables() -> Iterator[None]:
+    """Keeps metrics from logging a table of classes for each row."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 class Set:
     """A data set of the plan: its rows' models, its frames and its metric.
 
@@ -132,7 +145,8 @@ class Set:
             for number, batch in enumerate(self.loader):
                 batch['inputs'] = [without_some(image, number, self.lost) for image in batch['inputs']]
                 self.metric.process(batch, [sample.to_dict() for sample in model.test_step(batch)])
-        found = self.metric.evaluate(len(self.loader.dataset))
+        with without_tables():
+            found = self.metric.evaluate(len(self.loader.dataset))
         for name in SCORES:
             if name in found:
                 row.scores.setdefault(name, []).append(float(found[name]))
@@ -203,7 +217,6 @@ def figure_of(data: Set, notes: str) -> Figure:
 def main() -> None:
     """Runs the command line."""
     args = parse_args()
-    MMLogger.get_current_instance().setLevel('WARNING')  # no table of classes per row
     torch.set_num_threads(args.threads)
     plan = yaml.safe_load(Path(args.plan).read_text())
     roots = dict(pair.split('=', 1) for pair in args.data_root)
