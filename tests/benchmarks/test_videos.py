@@ -98,3 +98,10 @@ def test_a_strip(files, monkeypatch, capsys):
     assert 'there already' in error_inside(monkeypatch, capsys, *command)
     assert 'give NAME=CONFIG=CHECKPOINT' in error_inside(monkeypatch, capsys, STRIP, 'x', '--data-root', files, '-o',
                                                          files / 'other.png')
+
+
+def test_the_plan_names_configs_that_are_there():
+    plan = yaml.safe_load((ROOT / 'benchmarks' / 'videos' / 'plan.yaml').read_text())
+    assert len({entry['name'] for entry in plan['data']}) == len(plan['data']) >= 3
+    for entry in plan['data']:
+        assert all((ROOT / entry['config'].format(row['name'])).is_file() for row in plan['rows'])

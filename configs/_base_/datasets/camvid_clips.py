@@ -21,6 +21,7 @@ test_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]
+# Noise in which a frame is all but lost: what is not needed in training, a memory does not learn to remember.
 clip_transforms = [
     dict(type='StillMotion', prob=0.7, max_shift=6.0, max_zoom=1.02, max_rotate=0.5),
     dict(type='DisturbFrames', flicker=0.15, noise=0.2, noise_frames=(1, 2), noise_sigma=(0.1, 0.7), hide=0.15),
