@@ -1,4 +1,4 @@
-"""Draws the figures of the page on the method, as SVGs: python docs/figures.py"""
+"""Draws the figures of the pages on the method and on streaming, as SVGs: python docs/figures.py"""
 import sys
 from pathlib import Path
 
@@ -8,7 +8,9 @@ sys.path.insert(0, str(DOCS.parent / 'tools'))
 from draw_architecture import (  # noqa: E402
     FONT,
     GREY,
+    IMAGE,
     INK,
+    LABELS,
     MEMORY,
     MEMORY_TINT,
     PROCESS,
@@ -16,7 +18,9 @@ from draw_architecture import (  # noqa: E402
     arrow,
     box,
     grid,
+    landscape,
     marker,
+    rect,
     text,
 )
 
@@ -167,8 +171,33 @@ def fusions() -> tuple[int, int, str]:
                       + text(590 + 120, 192, 'a = sigmoid(W mean(update))', 12.5, GREY))
 
 
+def frame(left: float, name: str, hidden: bool) -> str:
+    """A frame on its way to labels: up into the machine, and down again with what it knows."""
+    up, down = left + 53, left + 187  # middles of both ways
+    picture = landscape(up, 336, 72, *IMAGE) + rect(up + 3, 304, 30, 68, '#2b2b2b', INK, 0) * hidden
+    return (box(left + 120, 38, 240, 56, ['Token Turing Machine', 'read, process, write'], MEMORY_TINT, MEMORY)
+            + box(up, 176, 106, 54, ['process and', 'memory tokens'], PROCESS_TINT, PROCESS, 12.5)
+            + box(down, 176, 106, 54, ['the same, with', 'what was read'], PROCESS_TINT, PROCESS, 12.5)
+            + box(up, 254, 106, 38, 'ViTTM') + box(down, 254, 106, 38, 'decode head')
+            + picture + landscape(down, 336, 72, *LABELS) + text(up, 388, name) + text(down, 388, 'labels')
+            + arrow([(up, 300), (up, 274)]) + arrow([(up, 235), (up, 204)])
+            + arrow([(up, 149), (up, 67)], PROCESS) + text(up - 8, 108, 'inputs', 13, PROCESS, 'end')
+            + arrow([(down, 66), (down, 148)], MEMORY) + text(down + 8, 108, 'outputs', 13, MEMORY, 'start')
+            + arrow([(up + 53, 176), (down - 54, 176)], PROCESS)
+            + arrow([(down, 203), (down, 234)]) + arrow([(down, 273), (down, 299)]))
+
+
+def streaming() -> tuple[int, int, str]:
+    """A machine takes in the tokens of each frame, and carries its memory to the next."""
+    lefts = (70, 410, 750)
+    ways = [(20, 69, 'zeros'), (310, 409, 'memory'), (650, 749, 'memory'), (990, 1059, 'memory')]
+    return 1080, 404, (''.join(frame(left, f'frame {number}', number == 2) for number, left in enumerate(lefts, 1))
+                       + ''.join(arrow([(start, 38), (end, 38)], MEMORY)
+                                 + text((start + end) / 2, 26, said, 13, MEMORY) for start, end, said in ways))
+
+
 FIGURES = {draw.__name__: draw for draw in (read, encode, write, remember, head_linear, head_cross, head_latent,
-                                            head_token_summary, fusions)}
+                                            head_token_summary, fusions, streaming)}
 
 
 def figure(name: str) -> str:
