@@ -105,10 +105,11 @@ def figure_of(times: list[float], memory: list[float], notes: str) -> Figure:
     starts = range(FIRST, len(times) - WINDOW + 1, WINDOW)
     middles = [start + WINDOW // 2 for start in starts]
     upper.plot(middles, [median(times[start:start + WINDOW]) for start in starts], color=RED, lw=1.2)
-    upper.set(ylabel='ms per frame', ylim=(0, None))
+    upper.set(ylabel='ms per frame')
     lower.plot(range(FIRST, len(memory) + 1), memory[FIRST - 1:], color=BLUE, lw=1.2)
-    lower.set(ylabel='MiB resident', ylim=(0, None), xlabel='frames')
+    lower.set(ylabel='MiB resident', xlabel='frames')
     for axes in (upper, lower):
+        axes.set_ylim(0, 1.15 * axes.dataLim.y1)
         axes.grid()
     add_notes(figure, [notes])
     return figure

@@ -78,6 +78,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--threads', type=whole(1, 1024), default=1, help="of PyTorch's (default: %(default)s)")
     parser.add_argument('-o', '--out', required=True, metavar='DIR', help='folder of the results')
     parser.add_argument('--overwrite', action='store_true', help='replace them')
+    parser.add_argument('--keep-scores', action='store_true',
+                        help="keep the scores of the folder's results.json, and time anew; on a quiet machine")
     return parser.parse_args()
 
 
@@ -137,6 +139,12 @@ class Set:
         model = optimize(load_model(self.config(row), str(self.checkpoint(row, seed)), str(self.device)))
         model.test_cfg['smoothing'] = row.smoothing
         return model
+
+    def take_scores(self, earlier: Sequence[dict]) -> None:
+        """Takes the scores of rows that were scored before, as `results.json` has them."""
+        for row in self.rows:
+            row.scores = next((one['scores'] for one in earlier
+                               if (one['name'], one['smoothing']) == (row.name, row.smoothing)), {})
 
     def score(self, row: Row, seed: int) -> None:
         """Scores a row's model of a seed."""
@@ -221,13 +229,16 @@ def main() -> None:
     plan = yaml.safe_load(Path(args.plan).read_text())
     roots = dict(pair.split('=', 1) for pair in args.data_root)
     device, console = resolve_device(args.device), open_console()
+    earlier = json.loads((Path(args.out) / 'results.json').read_text())['data'] if args.keep_scores else {}
     names = ['results.json', 'table.md', *(f'{entry["name"]}.svg' for entry in plan['data'])]
-    claim_folder(args.out, names, args.overwrite)
+    claim_folder(args.out, names, args.overwrite or args.keep_scores)
     for entry in plan['data']:
         entry.setdefault('root', entry['name'])
     sets = [Set(entry, plan['rows'], plan['seeds'], roots[entry['root']], Path(args.runs), device)
             for entry in plan['data'] if entry['root'] in roots]
-    steps = [(data, row, seed) for data in sets for row in data.rows for seed in data.seeds]
+    for data in sets:
+        data.take_scores(earlier.get(data.name, []))
+    steps = [(data, row, seed) for data in sets for row in data.rows if not row.scores for seed in data.seeds]
     with Reporter(console, 'models') as reporter:
         for number, (data, row, seed) in enumerate(steps, 1):
             data.score(row, seed)

@@ -73,6 +73,10 @@ def test_scores_times_and_pictures(files, monkeypatch, capsys):
     assert '| by frames |' in table and f'{frame["ms"]:.1f}' in table
     assert '<svg' in (files / 'out' / 'toy.svg').read_text()
     assert 'there already' in error_inside(monkeypatch, capsys, *command)
+    run_inside(monkeypatch, *command, '--keep-scores')
+    again = json.loads((files / 'out' / 'results.json').read_text())['data']['toy']
+    assert [row['scores'] for row in again] == [row['scores'] for row in rows]
+    assert [row['ms'] for row in again] != [row['ms'] for row in rows]
 
 
 def test_a_checkpoint_that_is_missing_is_named(files, monkeypatch, capsys):
