@@ -191,6 +191,13 @@ def without_some(image: Tensor, number: int, share: float) -> Tensor:
     return torch.from_numpy(noise.clip(0, 255)).to(image)
 
 
+def earlier_scores(path: Path) -> dict[str, list[dict]]:
+    """Returns the rows of each data set of an earlier `results.json`."""
+    if not path.is_file():
+        raise InputError(f'{path}: is not there, so that there are no scores to keep; leave --keep-scores out')
+    return json.loads(path.read_text())['data']
+
+
 def table(data: Set) -> str:
     """Returns a data set's table, in Markdown."""
     names = [name for name in SCORES if name in data.rows[0].scores]
@@ -229,7 +236,7 @@ def main() -> None:
     plan = yaml.safe_load(Path(args.plan).read_text())
     roots = dict(pair.split('=', 1) for pair in args.data_root)
     device, console = resolve_device(args.device), open_console()
-    earlier = json.loads((Path(args.out) / 'results.json').read_text())['data'] if args.keep_scores else {}
+    earlier = earlier_scores(Path(args.out) / 'results.json') if args.keep_scores else {}
     names = ['results.json', 'table.md', *(f'{entry["name"]}.svg' for entry in plan['data'])]
     claim_folder(args.out, names, args.overwrite or args.keep_scores)
     for entry in plan['data']:

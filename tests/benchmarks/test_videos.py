@@ -85,6 +85,9 @@ def test_a_checkpoint_that_is_missing_is_named(files, monkeypatch, capsys):
     error = error_inside(monkeypatch, capsys, SCRIPT, files / 'plan.yaml', '--data-root', f'toy={files / "data"}',
                          '--runs', files / 'runs', '-o', files / 'out', '--device', 'cpu')
     assert 'seed1: has no checkpoint; train' in error
+    error = error_inside(monkeypatch, capsys, SCRIPT, files / 'plan.yaml', '--data-root', f'toy={files / "data"}',
+                         '--runs', files / 'runs', '-o', files / 'out', '--device', 'cpu', '--keep-scores')
+    assert 'results.json: is not there' in error
     assert not (files / 'out' / 'results.json').exists()
 
 
