@@ -10,7 +10,7 @@ FLOORS = (
     {'errors', 'outputs', 'stack', 'version', 'visualization'},
     {'ttm', 'vittm'},
     {'weights', 'weights.warm_start'},
-    {'inference', 'inference.windows', 'backbones', 'classification', 'datasets', 'datasets.moving_toy', 'datasets.toy',
+    {'inference', 'inference.windows', 'backbones', 'classification', 'datasets', 'datasets.balance', 'datasets.moving_toy', 'datasets.toy',
      'datasets.video', 'evaluation', 'streaming'},
     {'measure', 'measure.benchmark', 'measure.complexity', 'measure.laboratory', 'measure.plots', 'engine',
      'engine.distillation', 'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},

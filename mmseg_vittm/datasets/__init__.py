@@ -1,5 +1,7 @@
 """Data sets; importing this registers them with MMSegmentation."""
 from ..stack import DATASETS  # noqa: F401  (one sentence where MMSegmentation is missing)
+from .balance.class_crop import ClassCrop
+from .balance.rare_class_sampler import RareClassSampler
 from .camvid import CamVid, CamVidVideo
 from .checked_dataset import CheckedDataset
 from .moving_toy.scenes import MovingToyScenes
@@ -10,5 +12,5 @@ from .video.disturb_frames import DisturbFrames
 from .video.sampler import VideoSampler
 from .video.still_motion import StillMotion
 
-__all__ = ['CamVid', 'CamVidVideo', 'CheckedDataset', 'DisturbFrames', 'MovingToyScenes', 'StillMotion', 'ToyScenes',
-           'VideoSampler', 'VideoSegDataset', 'clip_collate']
+__all__ = ['CamVid', 'CamVidVideo', 'CheckedDataset', 'ClassCrop', 'DisturbFrames', 'MovingToyScenes',
+           'RareClassSampler', 'StillMotion', 'ToyScenes', 'VideoSampler', 'VideoSegDataset', 'clip_collate']

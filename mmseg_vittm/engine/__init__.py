@@ -15,10 +15,12 @@ from .hooks.random_state_hook import RandomStateHook
 from .hooks.same_classes_hook import SameClassesHook
 from .hooks.warm_start_hook import WarmStartHook
 from .runner import StrictRunner
+from .weighted_loss import WeightedCrossEntropyLoss
 from .work_dir.atomic_files import AtomicBackend
 
 __all__ = [
     'AtomicBackend', 'AtomicCheckpointHook', 'CpuAmpOptimWrapper', 'DataPositionHook', 'FastInferenceHook',
     'FiniteLossHook', 'LabelHook', 'LastValidationHook', 'LeftOutHook', 'MeanLossHook', 'PictureHook',
-    'PlainWeightsHook', 'RandomStateHook', 'SameClassesHook', 'StrictRunner', 'WarmStartHook'
+    'PlainWeightsHook', 'RandomStateHook', 'SameClassesHook', 'StrictRunner', 'WarmStartHook',
+    'WeightedCrossEntropyLoss'
 ]

@@ -29,6 +29,7 @@ from .processes.named_deaths import named_deaths
 from .processes.stop_signals import stop_signals
 from .state.changed_settings import compare, describe, in_effect
 from .state.saved_settings import SETTINGS, read_settings, settings_of
+from .weighted_loss import with_weighted_losses
 from .work_dir.earlier_run import CHECKPOINTS, EarlierRun, make_way
 from .work_dir.lock import hold
 from .work_dir.resume import (
@@ -93,6 +94,10 @@ class StrictRunner(Runner):
         """Sets the environment up as mmengine does; the run's folder in the work dir is its own."""
         super().setup_env(env_cfg)
         self._timestamp = self._folder.make(self._work_dir, self._timestamp)
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Builds the model, see `mmengine.runner.Runner.build_model`; weights of classes and void pixels go together."""
+        return super().build_model(with_weighted_losses(model))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wraps the model for several processes; one that awaits a teacher only once it trains, with its teacher."""

@@ -1,0 +1,89 @@
+"""How many pixels of each class the labels of a training set have, image by image."""
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
+from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.logging import MMLogger
+from mmseg.datasets.transforms import LoadAnnotations
+
+from ...errors import DataError, InputError
+from ..listing import built_leaves
+
+THREADS = 8
+EVERY = 10.0  # seconds between two lines of progress
+
+
+def label_counts(dataset: Sequence) -> np.ndarray:
+    """Returns the pixels of each class in the label of each sample; labels are read as training reads them.
+
+    Each process of several reads its share.
+
+    Args:
+        dataset: A data set of MMSegmentation, or a wrapper or concatenation of some. Labels that cannot be read count
+            as empty where a `CheckedDataset` is to pass over bad data.
+
+    Returns:
+        (N, 255) int64. Void pixels are not counted.
+
+    Raises:
+        DataError: A label cannot be read.
+        InputError: The data set has no labels.
+    """
+    whole = getattr(dataset, 'dataset', dataset)
+    load = next((step for leaf in built_leaves(whole) for step in _steps(getattr(leaf, 'pipeline', None))
+                 if isinstance(step, LoadAnnotations)), None)
+    if load is None:
+        raise InputError(f'{type(whole).__name__}: its pipeline loads no labels (LoadAnnotations), by which images '
+                         'could be drawn; take InfiniteSampler')
+    skip = getattr(dataset, 'skip', False)
+
+    def count(number: int) -> np.ndarray:
+        results = dict(dataset.get_data_info(number), seg_fields=[])
+        if results.get('seg_map_path') is None:
+            return np.zeros(255, np.int64)
+        try:
+            load(results)
+        except DataError:
+            if not skip:
+                raise
+            return np.zeros(255, np.int64)
+        return np.bincount(results['gt_seg_map'].ravel(), minlength=256)[:255]
+
+    rank, world_size = get_dist_info()
+    own = _counted(count, range(rank, len(dataset), world_size))
+    counts = np.zeros((len(dataset), 255), np.int64)
+    for first, part in enumerate(all_gather_object(own)):
+        counts[first::world_size] = part
+    return counts
+
+
+def _counted(count, numbers: range) -> np.ndarray:
+    """Returns the counts of some samples (n, 255); says how it goes on where that takes long."""
+    logger, began = MMLogger.get_current_instance(), time.monotonic()
+    said = began
+    found = np.zeros((len(numbers), 255), np.int64)
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        for done, row in enumerate(pool.map(count, numbers), 1):
+            found[done - 1] = row
+            now = time.monotonic()
+            if now - said >= EVERY:
+                said = now
+                left = (now - began) / done * (len(numbers) - done)
+                logger.info(f'Counting the classes of labels: {done} of {len(numbers)}, {left:.0f} s left')
+    return found
+
+
+def _steps(node: object) -> list:
+    """Returns the transforms of a pipeline, and those that they hold."""
+    if isinstance(node, (list, tuple)):
+        return [step for one in node for step in _steps(one)]
+    if isinstance(node, Compose):
+        return _steps(node.transforms)
+    if isinstance(node, BaseTransform):
+        return [node, *_steps([value for value in vars(node).values() if isinstance(value, (list, tuple, Compose))])]
+    return []
