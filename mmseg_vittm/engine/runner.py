@@ -96,7 +96,7 @@ class StrictRunner(Runner):
         self._timestamp = self._folder.make(self._work_dir, self._timestamp)
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        """Builds the model, see `mmengine.runner.Runner.build_model`; weights of classes and void pixels go together."""
+        """Builds the model, see `mmengine.runner.Runner.build_model`; a loss with weights of classes bears void."""
         return super().build_model(with_weighted_losses(model))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:

@@ -7,8 +7,8 @@ LARGEST_RATIO = 20.0  # between two weights
 def class_weights(pixels: np.ndarray, power: float = 0.5) -> np.ndarray:
     """Returns weights of classes for a loss, inverse to a power of their frequencies.
 
-    A pixel's mean weight is 1, so that the loss keeps its scale, and so the learning rate its meaning. No weight is over
-    `LARGEST_RATIO` times the smallest; classes that do not occur get the largest.
+    A pixel's mean weight is 1, so that the loss keeps its scale, and so the learning rate its meaning. No weight is
+    over `LARGEST_RATIO` times the smallest; classes that do not occur get the largest.
 
     Args:
         pixels: (K,) pixels of each class; some class has some.

@@ -1,0 +1,150 @@
+"""Images of any number of bands and any type of number, as arrays; GeoTIFF and its kin by rasterio, the extra `geo`."""
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from ...errors import DataError, InputError, one_line
+from ..image_files import AGAIN, no_file, read_file
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+RASTERS = ('.tif', '.tiff', '.vrt', '.jp2', '.img')  # endings of what rasterio reads
+LOW, HIGH = 2, 98  # percentiles that a preview stretches between
+
+
+class RasterInfo(NamedTuple):
+    """What a raster's header says.
+
+    Attributes:
+        width: Pixels.
+        height: Pixels.
+        bands: Number of bands.
+        dtype: Type of a pixel's numbers, as NumPy calls it.
+        nodata: The value of pixels without data; None where there is none.
+        has_georeference: Whether it says where on Earth, or in what coordinates, it lies.
+    """
+    width: int
+    height: int
+    bands: int
+    dtype: str
+    nodata: float | None
+    has_georeference: bool
+
+
+def is_raster(path: str | os.PathLike) -> bool:
+    """Tells by its ending whether a file is read by rasterio."""
+    return os.fspath(path).lower().endswith(RASTERS)
+
+
+@contextlib.contextmanager
+def open_raster(path: str | os.PathLike) -> Iterator['DatasetReader']:
+    """Opens a raster to read it, whole or by windows.
+
+    Raises:
+        InputError: rasterio is missing.
+        DataError: It cannot be read.
+    """
+    try:
+        import rasterio
+    except ImportError as error:
+        raise InputError(f"{path}: needs rasterio; pip install 'mmseg-vittm[geo]'") from error
+    path = os.fspath(path)
+    error = no_file(path)
+    if error is not None:
+        raise error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)  # tiles often are not
+            with rasterio.open(path) as raster:
+                yield raster
+    except rasterio.errors.RasterioError as error:
+        raise DataError(path, f'cannot be read as a raster ({one_line(error)})', AGAIN) from error
+
+
+def raster_info(path: str | os.PathLike) -> RasterInfo:
+    """Returns what a raster's header says, without its pixels.
+
+    Raises:
+        InputError: rasterio is missing.
+        DataError: It cannot be read, or its bands have several types.
+    """
+    with open_raster(path) as raster:
+        kinds = set(raster.dtypes)
+        if len(kinds) > 1:
+            raise DataError(os.fspath(path), f'its bands have several types ({", ".join(sorted(kinds))})',
+                            'save all bands in one type')
+        return RasterInfo(raster.width, raster.height, raster.count, kinds.pop(), raster.nodata,
+                          raster.crs is not None or not raster.transform.is_identity)
+
+
+def read_bands(path: str | os.PathLike, bands: Sequence[int] | None = None) -> np.ndarray:
+    """Returns an image with all its bands and bits.
+
+    TIFF and its kin are read by rasterio, bands in the file's order; other kinds by OpenCV, colours as RGB.
+
+    Args:
+        path: The file.
+        bands: Which bands, counted from 0; None is all.
+
+    Returns:
+        (H, W, C) in the file's type of numbers.
+
+    Raises:
+        InputError: rasterio is missing.
+        DataError: It cannot be read, or has no such band.
+    """
+    name = os.fspath(path)
+    if is_raster(path):
+        with open_raster(path) as raster:
+            check_bands(name, bands, raster.count)
+            image = raster.read(None if bands is None else [band + 1 for band in bands])
+        return np.ascontiguousarray(image.transpose(1, 2, 0))
+    content = read_file(name)
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if image is None:
+        raise DataError(name, 'cannot be read as an image: it is empty, truncated, damaged or of no known kind', AGAIN)
+    image = image.reshape(*image.shape[:2], -1)
+    if image.shape[2] >= 3:
+        image = image[..., [2, 1, 0, *range(3, image.shape[2])]]
+    check_bands(name, bands, image.shape[2])
+    return np.ascontiguousarray(image if bands is None else image[..., list(bands)])
+
+
+def check_bands(path: str, bands: Sequence[int] | None, count: int) -> None:
+    """Checks that a file has the bands that are asked for.
+
+    Raises:
+        DataError: It has not.
+    """
+    missing = [band for band in bands or () if not 0 <= band < count]
+    if missing:
+        raise DataError(path, f'has {count} bands, numbered from 0, and no band {missing[0]}', 'give bands that it has')
+
+
+def preview(image: np.ndarray, rgb: Sequence[int] | None = None, limits: np.ndarray | None = None) -> np.ndarray:
+    """Returns an image of any bands as one to look at.
+
+    Args:
+        image: (H, W, C) numbers.
+        rgb: Which three bands are red, green and blue; None is the first three, or the first one alone.
+        limits: (2, 3) values that become black and white; None is the percentiles `LOW` and `HIGH` of each band, of
+            8-bit images 0 and 255.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    chosen = list(rgb or (range(3) if image.shape[2] >= 3 else (0, 0, 0)))
+    shown = image[..., chosen]
+    if limits is None and image.dtype == np.uint8:
+        return np.ascontiguousarray(shown)
+    shown = np.nan_to_num(shown.astype(np.float32), posinf=0, neginf=0)
+    if limits is None:
+        limits = np.percentile(shown, (LOW, HIGH), axis=(0, 1))
+    span = np.maximum(limits[1] - limits[0], 1e-6)
+    return np.round(np.clip((shown - limits[0]) / span, 0, 1) * 255).astype(np.uint8)
