@@ -2,6 +2,8 @@
 from ..stack import DATASETS  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .balance.class_crop import ClassCrop
 from .balance.rare_class_sampler import RareClassSampler
+from .bands.load_bands import LoadBands
+from .bands.preprocessor import BandsPreProcessor
 from .camvid import CamVid, CamVidVideo
 from .checked_dataset import CheckedDataset
 from .moving_toy.scenes import MovingToyScenes
@@ -12,5 +14,6 @@ from .video.disturb_frames import DisturbFrames
 from .video.sampler import VideoSampler
 from .video.still_motion import StillMotion
 
-__all__ = ['CamVid', 'CamVidVideo', 'CheckedDataset', 'ClassCrop', 'DisturbFrames', 'MovingToyScenes',
-           'RareClassSampler', 'StillMotion', 'ToyScenes', 'VideoSampler', 'VideoSegDataset', 'clip_collate']
+__all__ = ['BandsPreProcessor', 'CamVid', 'CamVidVideo', 'CheckedDataset', 'ClassCrop', 'DisturbFrames', 'LoadBands',
+           'MovingToyScenes', 'RareClassSampler', 'StillMotion', 'ToyScenes', 'VideoSampler', 'VideoSegDataset',
+           'clip_collate']

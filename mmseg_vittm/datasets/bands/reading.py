@@ -99,12 +99,28 @@ def read_bands(path: str | os.PathLike, bands: Sequence[int] | None = None) -> n
         InputError: rasterio is missing.
         DataError: It cannot be read, or has no such band.
     """
+    return read_with_nodata(path, bands)[0]
+
+
+def read_with_nodata(path: str | os.PathLike,
+                     bands: Sequence[int] | None = None) -> tuple[np.ndarray, tuple[float | None, ...] | None]:
+    """Returns what `read_bands` does, and of each of these bands the value that stands for no data.
+
+    Returns:
+        (H, W, C); and C numbers, of which None is of a band that has no such value; None for files of no raster's kind.
+
+    Raises:
+        InputError: rasterio is missing.
+        DataError: It cannot be read, or has no such band.
+    """
     name = os.fspath(path)
     if is_raster(path):
         with open_raster(path) as raster:
             check_bands(name, bands, raster.count)
-            image = raster.read(None if bands is None else [band + 1 for band in bands])
-        return np.ascontiguousarray(image.transpose(1, 2, 0))
+            chosen = list(range(raster.count) if bands is None else bands)
+            image = raster.read([band + 1 for band in chosen])
+            nodata = tuple(raster.nodatavals[band] for band in chosen)
+        return np.ascontiguousarray(image.transpose(1, 2, 0)), nodata
     content = read_file(name)
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
     if image is None:
@@ -113,7 +129,7 @@ def read_bands(path: str | os.PathLike, bands: Sequence[int] | None = None) -> n
     if image.shape[2] >= 3:
         image = image[..., [2, 1, 0, *range(3, image.shape[2])]]
     check_bands(name, bands, image.shape[2])
-    return np.ascontiguousarray(image if bands is None else image[..., list(bands)])
+    return np.ascontiguousarray(image if bands is None else image[..., list(bands)]), None
 
 
 def check_bands(path: str, bands: Sequence[int] | None, count: int) -> None:
