@@ -1,4 +1,5 @@
 """`RareClassSampler`: images drawn by the inverse frequency of their classes."""
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 
@@ -13,15 +14,17 @@ from ...errors import InputError
 from .frequencies import image_shares
 from .label_counts import label_counts
 
+RAREST = 3  # classes that the log names
+
 
 @DATA_SAMPLERS.register_module()
 class RareClassSampler(InfiniteSampler):
     """An `InfiniteSampler` that draws images with rare classes more often than others.
 
     An image's share of all draws is that of its pixels, each of which weighs the inverse frequency of its class, to a
-    power; see `image_shares`. Before training, all labels are read once. Passes are as long as the data set; each has
-    an image as often as its share says, rounded up or down by chance, and depends on the seed and its number alone:
-    not on processes, workers or interruptions.
+    power; see `image_shares`. All labels are read once, when training begins. Passes are as long as the data set; each
+    has an image as often as its share says, rounded up or down by chance, and depends on the seed and its number
+    alone: not on processes, workers or interruptions.
 
     In a config one line: `train_dataloader = dict(sampler=dict(type='RareClassSampler'))`.
 
@@ -48,18 +51,24 @@ class RareClassSampler(InfiniteSampler):
         if not 1 <= most < float('inf'):
             raise ValueError(f'most must be a number from 1 on, got {most!r}')
         super().__init__(dataset, shuffle, seed)
-        counts = label_counts(dataset)
+        self.power, self.most = power, most
+
+    @functools.cached_property
+    def shares(self) -> np.ndarray:
+        """How often each image is drawn, of all draws (N,); the first look at it reads all labels."""
+        counts = label_counts(self.dataset)
         if not counts.any():
             raise InputError('RareClassSampler: no pixel of the training data has a label; take InfiniteSampler')
-        self.shares = image_shares(counts, power, most)
-        drawn = counts.T @ self.shares / (counts.sum(1) @ self.shares)
+        shares = image_shares(counts, self.power, self.most)
+        drawn = counts.T @ shares / (counts.sum(1) @ shares)
         before = counts.sum(0) / counts.sum()
-        classes = [number for number in before.argsort(kind='stable') if before[number]][:3]
-        names = getattr(dataset, 'metainfo', {}).get('classes') or [str(number) for number in range(255)]
+        rarest = [number for number in before.argsort(kind='stable') if before[number]][:RAREST]
+        names = getattr(self.dataset, 'metainfo', {}).get('classes') or [str(number) for number in range(len(before))]
         MMLogger.get_current_instance().info(
             'RareClassSampler: shares of the labelled pixels, of the rarest classes: ' + ', '.join(
-                f'{names[number]} {before[number]:.2%} -> {drawn[number]:.2%}' for number in classes)
-            + f'; an image is drawn at most {self.shares.max() * self.size:.1f} times in {self.size}')
+                f'{names[number]} {before[number]:.2%} -> {drawn[number]:.2%}' for number in rarest)
+            + f'; an image is drawn at most {shares.max() * self.size:.1f} times in {self.size}')
+        return shares
 
     def order_of_pass(self, seed: int, number: int) -> Tensor:
         """Returns the indices of a pass, as many as there are images, of which the first pass is number 0."""
