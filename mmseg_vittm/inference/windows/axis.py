@@ -59,3 +59,33 @@ def resampling_matrix(cells: int, crop: int, starts: tuple[int, ...], length: in
         if pixels.shape[1] != out:
             pixels = F.interpolate(pixels[None], out, mode='linear', align_corners=align_corners)[0]
         return pixels.T.contiguous().to(device)
+
+
+def windows_over(starts: tuple[int, ...], crop: int, first: int, last: int) -> range:
+    """Returns which windows, of `window_starts`, hold one of the pixels from `first` to before `last`."""
+    touching = [number for number, start in enumerate(starts) if start < last and start + crop > first]
+    return range(touching[0], touching[-1] + 1)
+
+
+def local_matrix(cells: int, crop: int, starts: tuple[int, ...], first: int, last: int,
+                 align_corners: bool = False, device: torch.device | None = None) -> Tensor:
+    """Returns the part of `resampling_matrix` for some pixels of an axis that is not resized, from their windows alone.
+
+    Its size does not depend on the axis's length, and it is not kept.
+
+    Args:
+        cells: Cells of low-resolution logits per window.
+        crop: Pixels per window.
+        starts: First pixel of every window over these pixels, `windows_over`, and of no other.
+        first: The first of the pixels.
+        last: The one after the last.
+        align_corners: As in `torch.nn.functional.interpolate`.
+        device: Where the matrix goes; None is the CPU.
+
+    Returns:
+        (last - first, windows * cells), float32: these rows and columns of the whole axis's matrix, bit for bit.
+    """
+    base, length = starts[0], starts[-1] + crop - starts[0]
+    near = resampling_matrix.__wrapped__(cells, crop, tuple(start - base for start in starts), length, length,
+                                         align_corners=align_corners)
+    return near[first - base:last - base].to(device)
