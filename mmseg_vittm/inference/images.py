@@ -5,6 +5,8 @@ import os
 import numpy as np
 from PIL import Image, ImageOps
 
+from ..datasets.bands.load_bands import LoadBands
+from ..datasets.bands.reading import check_bands, preview, read_with_nodata
 from ..datasets.image_files import decode, read_file
 from ..errors import InputError, one_line
 
@@ -46,12 +48,48 @@ def as_bgr(source: Source, name: str, channel_order: str = 'bgr', color_type: st
                      'file, a NumPy array or a Pillow image')
 
 
-def _from_file(path: str | os.PathLike, name: str, color_type: str, backend: str) -> np.ndarray:
+def as_bands(source: Source, name: str, reader: LoadBands) -> tuple[np.ndarray, np.ndarray]:
+    """Returns an image as `LoadBands` would from a file of it, and one to look at.
+
+    Args:
+        source: A path, or an array (H, W, C) or (H, W) of the bands that the file would have, in their order.
+        name: What errors call it.
+        reader: The step of the pipeline.
+
+    Returns:
+        (H, W, C) float32, and (H, W, 3) uint8 RGB, a `preview`.
+
+    Raises:
+        InputError: The image cannot be read, is none of these kinds, or has other bands or no finite numbers.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        image, nodata = read_with_nodata(_expanded(source, name), reader.bands)
+    elif isinstance(source, np.ndarray):
+        image, nodata = np.asarray(source), None
+        if image.ndim not in (2, 3) or 0 in image.shape or image.dtype.kind not in 'buif':
+            raise InputError(f'{name}: an array must be numbers of the shape (H, W) or (H, W, bands), got '
+                             f'{image.dtype} of {image.shape}')
+        image = image.reshape(*image.shape[:2], -1)
+        check_bands(name, reader.bands, image.shape[2])
+        image = image if reader.bands is None else image[..., reader.bands]
+    else:
+        raise InputError(f'{name}: cannot take {type(source).__name__} where test_pipeline begins with LoadBands; give '
+                         'a path, or an array (H, W, bands)')
+    found = reader.checked(image, nodata, name)
+    return found, preview(image if image.dtype == np.uint8 else found)
+
+
+def _expanded(path: str | os.PathLike, name: str) -> str | os.PathLike:
     if not os.fspath(path):
         raise InputError(f'{name}: its path is empty')
     if not os.path.lexists(path):  # a file whose name begins with ~ goes by its name
         with contextlib.suppress(ValueError):  # what is no name, reading it names
             path = os.path.expanduser(path)
+    return path
+
+
+def _from_file(path: str | os.PathLike, name: str, color_type: str, backend: str) -> np.ndarray:
+    path = _expanded(path, name)
     try:
         content = read_file(path, dict(backend='local'))  # what looks like a URL is not fetched
     except MemoryError as error:

@@ -20,7 +20,8 @@ class Prediction:
 
     Attributes:
         name: The image's path, or its place in the list, such as `'images[3]'`.
-        image: The image (H, W, 3), uint8 RGB, turned as its EXIF orientation says.
+        image: The image (H, W, 3), uint8 RGB, turned as its EXIF orientation says; of other bands than these a
+            `preview`: the first three, or the first, stretched to 8 bits.
         labels: Class indices (H, W) at the image's size: uint8, or uint16 with more than 256 classes.
         classes: Names of the classes.
         palette: One RGB colour per class.

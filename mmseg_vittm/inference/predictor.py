@@ -10,11 +10,12 @@ from mmengine.dataset import Compose
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from ..datasets.bands.load_bands import LoadBands
 from ..errors import InputError, one_line
 from ..weights.mmengine_loader import use_safe_reading
 from .batch_queue import BatchQueue, Item
 from .host_memory import Trimmer
-from .images import CHANNEL_ORDERS, Source, as_bgr
+from .images import CHANNEL_ORDERS, Source, as_bands, as_bgr
 from .prediction import Prediction, classes_of, confidence_of
 from .slide_segmentor import SlideSegmentor
 from .stream_state import StreamState
@@ -29,8 +30,9 @@ class Predictor:
     """Segments images with a model and its config's `test_pipeline`; the labels of `mmseg.apis.inference_model`.
 
     An image is a path, the bytes of an image file, an array or a Pillow image; see `images.as_bgr` for shapes, types
-    and values. The same picture gives the same labels in every kind. Neither the model's config nor an image is
-    written to. Several threads may share a predictor, or a model.
+    and values. The same picture gives the same labels in every kind. Where `test_pipeline` begins with `LoadBands`, it
+    is a path, or an array (H, W, C) of the bands that a file would have; see `images.as_bands`. Neither the model's
+    config nor an image is written to. Several threads may share a predictor, or a model.
 
     Args:
         model: A segmentor of `mmseg.apis.init_model` or `mmseg_vittm.load_model`, `mmseg_vittm.optimize`d or not.
@@ -42,7 +44,7 @@ class Predictor:
 
     Raises:
         InputError: An argument is none of these, or the model has no config whose `test_pipeline` loads images by
-            `LoadImageFromFile` in colour.
+            `LoadImageFromFile` in colour, or by `LoadBands`.
     """
 
     def __init__(self, model: nn.Module, batch_size: int = 4, channel_order: str = 'bgr',
@@ -159,15 +161,27 @@ class Predictor:
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
         name = path or name
         try:
-            image = as_bgr(source, name, self.channel_order, self._reader.color_type, self._reader.imdecode_backend)
+            image, read = self._read(source, name)
         except InputError as error:
             return Item(name, result=error)
         try:
-            data = pipeline(dict(img=image.astype(np.float32) if self._reader.to_float32 else image, img_path=path,
-                                 img_shape=image.shape[:2], ori_shape=image.shape[:2]))
+            data = pipeline(dict(img=read, img_path=path, img_shape=image.shape[:2], ori_shape=image.shape[:2]))
         except Exception as error:  # a transform may raise anything
             return Item(name, result=_failure(f'{name}: test_pipeline fails on this image of {_size(image)}', error))
         return Item(name, image, data)
+
+    def _read(self, source: Source, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Returns an image to look at, (H, W, 3) uint8 BGR, and what the pipeline's first step makes of it."""
+        if self.takes_bands:
+            bands, shown = as_bands(source, name, self._reader)
+            return shown[..., ::-1], bands
+        image = as_bgr(source, name, self.channel_order, self._reader.color_type, self._reader.imdecode_backend)
+        return image, image.astype(np.float32) if self._reader.to_float32 else image
+
+    @property
+    def takes_bands(self) -> bool:
+        """Whether images are read by `LoadBands`, which takes no videos."""
+        return isinstance(self._reader, LoadBands)
 
     def _run(self, batch: list[Item]) -> None:
         """Gives the items of a batch their results."""
@@ -249,14 +263,15 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise InputError(f'{name} must be one of {choices}, got {value!r}')
 
 
-def _build_pipeline(model: nn.Module) -> tuple[mmcv.transforms.LoadImageFromFile, Compose]:
+def _build_pipeline(model: nn.Module) -> tuple[mmcv.transforms.LoadImageFromFile | LoadBands, Compose]:
     """Returns the step of `test_pipeline` that reads images, and the rest but for annotations."""
     cfg = getattr(model, 'cfg', None)
     if cfg is None or not cfg.get('test_pipeline'):
         raise InputError('the model has no cfg with a test_pipeline; build it by mmseg.apis.init_model, or set '
                          'model.cfg to its config')
     reader, pipeline = build_test_pipeline(cfg.test_pipeline, cfg.get('default_scope'))
-    if not isinstance(reader, mmcv.transforms.LoadImageFromFile) or reader.color_type not in COLOR_TYPES:
-        raise InputError(f'test_pipeline must begin with LoadImageFromFile and a color_type of {COLOR_TYPES}, got '
-                         f'{cfg.test_pipeline[0]}')
+    is_stock = isinstance(reader, mmcv.transforms.LoadImageFromFile) and reader.color_type in COLOR_TYPES
+    if not is_stock and not isinstance(reader, LoadBands):
+        raise InputError(f'test_pipeline must begin with LoadImageFromFile and a color_type of {COLOR_TYPES}, or with '
+                         f'LoadBands, got {cfg.test_pipeline[0]}')
     return reader, pipeline
