@@ -1,6 +1,5 @@
 """Looks at every file of a data set: python tools/check_dataset.py CONFIG [--data-root DIR] [-o DIR] ..."""
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from rich.console import Console
 
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.commands.configs.reading import LOADERS, load_config
-from mmseg_vittm.commands.options import add_config_options, as_flags, run
+from mmseg_vittm.commands.options import add_config_options, as_flags, cores, run
 from mmseg_vittm.commands.progress import Reporter, open_console
 from mmseg_vittm.datasets.class_histogram import histogram_table
 from mmseg_vittm.datasets.listing import datasets_of
@@ -19,11 +18,6 @@ from mmseg_vittm.errors import InputError
 from mmseg_vittm.outputs import claim_folder
 
 SHOWN = 100  # faults in the table; DIR/problems.csv has all
-
-
-def cores() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,5 +1,6 @@
 """What every command line does alike: common options, errors in one line, earlier runs kept."""
 import argparse
+import os
 import re
 import signal
 import sys
@@ -29,9 +30,10 @@ from .resuming import command_to_resume
 from .terminal import screens
 
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
-FLAGS = ('allow_partial', 'amp', 'batch_size', 'checkpoint', 'compile', 'data_root', 'device', 'dtype', 'image_size',
-         'keep_going', 'latency', 'launcher', 'miou', 'opacity', 'out', 'overwrite', 'pretrained', 'resume', 'show_dir',
-         'teacher', 'teacher_dtype', 'threshold', 'throughput', 'trust_checkpoint', 'tta', 'warm_start', 'work_dir')
+FLAGS = ('allow_missing', 'allow_partial', 'amp', 'batch_size', 'checkpoint', 'classes', 'compile', 'data_root',
+         'device', 'dtype', 'image_size', 'keep_going', 'latency', 'launcher', 'miou', 'opacity', 'out',
+         'overwrite', 'pretrained', 'resume', 'show_dir', 'teacher', 'teacher_dtype', 'threshold',
+         'throughput', 'trust_checkpoint', 'tta', 'val_share', 'void', 'warm_start', 'work_dir', 'zero')
 # A value: True, a string, an absolute path, or a word; and neither part of a path nor of a longer word.
 _VALUE = r"""(True|'[^']*'|"[^"]*"|[/~][^\s,;'"()]*|(?!False\b|None\b)[\w.:]+)(?![\w/\\]|\.\w)"""
 _ARGUMENT = re.compile(rf'(?<![\w./\\-])({"|".join(FLAGS)})={_VALUE}')
@@ -64,6 +66,11 @@ def whole(least: int, most: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f'must be a whole number from {least} to {most}, got {shown(text)}')
         return value
     return parse
+
+
+def cores() -> int:
+    """Returns the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def check_device(name: str) -> None:

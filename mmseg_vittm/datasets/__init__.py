@@ -7,6 +7,7 @@ from .bands.preprocessor import BandsPreProcessor
 from .camvid import CamVid, CamVidVideo
 from .checked_dataset import CheckedDataset
 from .moving_toy.scenes import MovingToyScenes
+from .paired import PairedSegDataset
 from .toy.scenes import ToyScenes
 from .video.collate import clip_collate
 from .video.dataset import VideoSegDataset
@@ -15,5 +16,5 @@ from .video.sampler import VideoSampler
 from .video.still_motion import StillMotion
 
 __all__ = ['BandsPreProcessor', 'CamVid', 'CamVidVideo', 'CheckedDataset', 'ClassCrop', 'DisturbFrames', 'LoadBands',
-           'MovingToyScenes', 'RareClassSampler', 'StillMotion', 'ToyScenes', 'VideoSampler', 'VideoSegDataset',
-           'clip_collate']
+           'MovingToyScenes', 'PairedSegDataset', 'RareClassSampler', 'StillMotion', 'ToyScenes', 'VideoSampler',
+           'VideoSegDataset', 'clip_collate']

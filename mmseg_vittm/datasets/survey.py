@@ -82,7 +82,7 @@ def _loading_steps(node: Any) -> Iterator[dict]:
 
 
 @contextmanager
-def _decoder_says() -> Iterator[list[str]]:
+def decoder_says() -> Iterator[list[str]]:
     """Gathers what C libraries write on stderr meanwhile: libjpeg's only word on damage within a file."""
     said: list[str] = []
     with tempfile.TemporaryFile() as file:
@@ -108,7 +108,7 @@ def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
     name = str(results.get('img_path'))
     for step in (*sample.steps, _look_at_region):
         try:
-            with _decoder_says() as said:
+            with decoder_says() as said:
                 step(results)
             corrupt = [line for line in said if 'Corrupt JPEG data' in line and 'extraneous bytes before marker 0xd9'
                        not in line]
