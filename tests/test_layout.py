@@ -14,8 +14,8 @@ FLOORS = (
      'datasets.bands', 'datasets.moving_toy', 'datasets.toy', 'datasets.video', 'evaluation', 'streaming'},
     {'measure', 'measure.benchmark', 'measure.complexity', 'measure.laboratory', 'measure.plots', 'engine',
      'engine.distillation', 'engine.hooks', 'engine.processes', 'engine.state', 'engine.work_dir'},
-    {'commands', 'commands.autolabeling', 'commands.configs', 'commands.laboratory', 'commands.new_dataset',
-     'commands.segmenting', 'commands.streaming', 'commands.trial'},
+    {'commands', 'commands.autolabeling', 'commands.configs', 'commands.evaluating', 'commands.laboratory',
+     'commands.new_dataset', 'commands.segmenting', 'commands.streaming', 'commands.trial'},
     {''},  # the package itself, which exports from all
 )
 # Rooms that import PyTorch and these alone, besides the standard library, their own folder and our errors.

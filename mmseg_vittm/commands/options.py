@@ -30,10 +30,11 @@ from .resuming import command_to_resume
 from .terminal import screens
 
 # Arguments that messages of the library name, each `name=value`, and which the command lines have as flags.
-FLAGS = ('allow_missing', 'allow_partial', 'amp', 'batch_size', 'checkpoint', 'classes', 'compile', 'data_root',
-         'device', 'dtype', 'image_size', 'keep_going', 'latency', 'launcher', 'miou', 'opacity', 'out',
-         'overwrite', 'pretrained', 'resume', 'show_dir', 'teacher', 'teacher_dtype', 'threshold',
-         'throughput', 'trust_checkpoint', 'tta', 'val_share', 'void', 'warm_start', 'work_dir', 'zero')
+FLAGS = ('allow_missing', 'allow_partial', 'amp', 'batch_size', 'boundary', 'by_windows', 'checkpoint', 'classes',
+         'compile', 'data_root', 'device', 'dtype', 'image_size', 'keep_going', 'latency', 'launcher', 'miou',
+         'opacity', 'out', 'overlap', 'overwrite', 'pretrained', 'resume', 'show_dir', 'split', 'teacher',
+         'teacher_dtype', 'threshold', 'throughput', 'tile', 'trust_checkpoint', 'tta', 'val_share', 'void',
+         'warm_start', 'work_dir', 'zero')
 # A value: True, a string, an absolute path, or a word; and neither part of a path nor of a longer word.
 _VALUE = r"""(True|'[^']*'|"[^"]*"|[/~][^\s,;'"()]*|(?!False\b|None\b)[\w.:]+)(?![\w/\\]|\.\w)"""
 _ARGUMENT = re.compile(rf'(?<![\w./\\-])({"|".join(FLAGS)})={_VALUE}')

@@ -2,7 +2,7 @@
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +21,9 @@ h1 { font-size: 1.5rem; margin-bottom: 0.2rem; } h2 { font-size: 1.15rem; margin
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2rem 0.7rem; border-bottom: 1px solid var(--faint); text-align: right; }
 th { position: sticky; top: 0; background: var(--paper); color: var(--grey); font-weight: 600; cursor: pointer; }
-th:first-child, td:first-child, .words td, .words th { text-align: left; overflow-wrap: anywhere; }
+th:first-child, td:first-child, .words td, .words th, .left { text-align: left; overflow-wrap: anywhere; }
 caption { caption-side: bottom; color: var(--grey); text-align: left; padding-top: 0.4rem; font-size: 0.9em; }
-.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)); }
+.bar { background: linear-gradient(to right, var(--bar) var(--share), transparent var(--share)); min-width: 5rem; }
 .swatch { display: inline-block; width: 0.9em; height: 0.9em; border-radius: 2px; margin-right: 0.5em;
   border: 1px solid var(--grey); vertical-align: -0.08em; }
 figure { margin: 1rem 0; } figure img { max-width: 100%; height: auto; background: #fff; }
@@ -82,7 +82,7 @@ class Page:
         self._parts.append(f'<p{_class("bad", is_bad)}>{html.escape(text)}</p>')
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = '',
-              words: bool = False) -> None:
+              words: bool = False, left: Collection[int] = ()) -> None:
         """Adds a table, whose columns can be sorted by a click.
 
         Args:
@@ -90,9 +90,10 @@ class Page:
             rows: A text, number or `Cell` per column.
             caption: Stands below.
             words: Whether columns are of words, set to the left; else numbers, all but the first.
+            left: Numbers of further columns of words.
         """
-        head = ''.join(f'<th>{html.escape(name)}</th>' for name in header)
-        body = ''.join(f'<tr>{"".join(map(_cell, row))}</tr>' for row in rows)
+        head = ''.join(f'<th{_class("left", at in left)}>{html.escape(name)}</th>' for at, name in enumerate(header))
+        body = ''.join(f'<tr>{"".join(_cell(one, at in left) for at, one in enumerate(row))}</tr>' for row in rows)
         under = f'<caption>{html.escape(caption)}</caption>' * bool(caption)
         self._parts.append(f'<div class="wide"><table{_class("words", words)}>{under}<thead><tr>{head}</tr></thead>'
                            f'<tbody>{body}</tbody></table></div>')
@@ -128,11 +129,11 @@ def _class(name: str, is_so: bool) -> str:
     return f' class="{name}"' if is_so else ''
 
 
-def _cell(cell: Any) -> str:
+def _cell(cell: Any, is_left: bool) -> str:
     cell = cell if isinstance(cell, Cell) else Cell(str(cell), cell if isinstance(cell, (int, float)) else None)
     value = '' if cell.value is None else f' data-value="{cell.value}"'
     bar = '' if cell.share is None else f' style="--share: {100 * min(max(cell.share, 0), 1):.1f}%"'
-    names = ' '.join(['bar'] * bool(bar) + ['bad'] * cell.is_bad)
+    names = ' '.join(['bar'] * bool(bar) + ['bad'] * cell.is_bad + ['left'] * is_left)
     swatch = '' if cell.colour is None else '<span class="swatch" style="background: rgb({}, {}, {})"></span>'.format(
         *map(int, cell.colour))
     return f'<td{_class(names, bool(names))}{value}{bar}>{swatch}{html.escape(cell.text)}</td>'

@@ -1,0 +1,1 @@
+"""A segmentor evaluated in detail: scored, drawn, reported; `tools/evaluate.py`."""
