@@ -6,7 +6,8 @@ import torch
 import mmseg_vittm
 from mmseg_vittm.commands.configs.reading import load_config
 from mmseg_vittm.commands.interrupts import clean_end
-from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, check_device, run
+from mmseg_vittm.commands.options import add_checkpoint_options, add_speed_options, check_device, run, whole
+from mmseg_vittm.commands.segmenting.by_windows import CHOICES, MOST_PIXELS
 from mmseg_vittm.commands.segmenting.segment_files import plan_files, segment_planned
 from mmseg_vittm.commands.streaming.places import find_place, is_address
 from mmseg_vittm.commands.streaming.streaming import StreamOptions, plan_stream, stream_planned
@@ -37,10 +38,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--overwrite', action='store_true', help='replace files of an earlier run')
     parser.add_argument('--keep-going', action='store_true', help='segment the other files where one cannot be '
                         'segmented, then fail with a list of such files')
+    _add_window_options(parser)
     _add_stream_options(parser)
     args = parser.parse_args()
     _check_stream_options(parser, args)
     return args
+
+
+def _add_window_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('large images', 'GeoTIFF and others go by windows, at their own resolution, in '
+                                      'memory that does not grow with them; labels are a GeoTIFF with the '
+                                      "image's georeference, DIR/labels/NAME.tif. See docs/large_images.md.")
+    group.add_argument('--by-windows', choices=CHOICES, default='auto',
+                       help='auto: .vrt, .jp2, .img, and .tif with a georeference, with other than 3 bands of 8 bits, '
+                       f'or of more than {MOST_PIXELS // 10**6} million pixels (default: auto)')
+    group.add_argument('--tile', type=whole(1, 1 << 20), metavar='PIXELS',
+                       help='side of the tiles that such an image is cut into, for models that see images whole '
+                       '(default: the size that they were trained at)')
+    group.add_argument('--overlap', type=whole(0, 1 << 20), metavar='PIXELS',
+                       help='that neighbouring tiles share (default: an eighth of their side)')
 
 
 def _add_stream_options(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +86,8 @@ def _check_stream_options(parser: argparse.ArgumentParser, args: argparse.Namesp
     """Refuses options that would do nothing."""
     if args.stream and args.keep_going:
         parser.error('--keep-going is for folders, not for --stream')
+    if args.stream and (args.by_windows != 'auto' or args.tile is not None or args.overlap is not None):
+        parser.error('--by-windows, --tile and --overlap are for images, not for --stream')
     flags = ('realtime', 'segment', 'timeout', 'reconnect', 'camera_mode', 'no_overlay', 'no_labels')
     given = [name for name in flags if getattr(args, name) is not parser.get_default(name)]
     if given and not args.stream:
@@ -93,7 +111,8 @@ def main() -> None:
     elif is_address(args.input):
         raise InputError(f'{find_place(args.input).shown}: a camera or an address needs --stream')
     else:
-        plan = plan_files(args.input, args.out, args.opacity, args.overwrite, args.keep_going, files)
+        plan = plan_files(args.input, args.out, args.opacity, args.overwrite, args.keep_going, files,
+                          args.by_windows, args.tile, args.overlap)
     cfg = load_config(args.config, job='infer')
     try_to_build(cfg, 'infer')
     model = load_model(cfg, args.checkpoint, args.device, args.allow_partial)

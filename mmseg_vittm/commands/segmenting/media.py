@@ -6,6 +6,7 @@ from ...datasets.image_files import no_file
 from ...errors import InputError, one_line
 
 IMAGES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp'}
+RASTERS = {'.vrt', '.jp2', '.img'}  # that are read by windows alone
 VIDEOS = {'.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v'}
 
 
@@ -24,18 +25,18 @@ def list_media(path: str) -> tuple[list[Path], dict[Path, InputError]]:
     Raises:
         InputError: It does not exist, is of no known kind, or the folder has none.
     """
-    root = Path(path)
-    known = ', '.join(sorted(IMAGES | VIDEOS))
+    root, kinds = Path(path), IMAGES | RASTERS | VIDEOS
+    known = ', '.join(sorted(kinds))
     if not path:
         raise InputError('the path of what to segment is empty')
     if not os.path.isdir(root):
         if (error := no_file(root)) is not None:
             raise error
-        if root.suffix.lower() not in IMAGES | VIDEOS:
+        if root.suffix.lower() not in kinds:
             raise InputError(f'{root}: not an image or a video by its ending; known are {known}')
         return [root], {}
     try:
-        files = sorted(file for file in root.iterdir() if file.suffix.lower() in IMAGES | VIDEOS)
+        files = sorted(file for file in root.iterdir() if file.suffix.lower() in kinds)
     except OSError as error:
         raise InputError(f'{root}: cannot be listed ({one_line(error)}); make it a readable folder') from error
     if not files:

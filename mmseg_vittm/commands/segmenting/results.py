@@ -20,11 +20,15 @@ class Results:
 
     A result is named after its input with its ending, so that no two inputs share one, whatever their names:
     `a.jpg` gives `overlays/a.jpg.png` and `labels/a.jpg.png`, a video `a.mp4` gives `overlays/a.mp4.mp4` and, in the
-    folder `labels/a.mp4`, a `000000.png` per frame.
+    folder `labels/a.mp4`, a `000000.png` per frame; an image that goes by windows, `a.tif`, gives `overlays/a.tif.png`
+    and `labels/a.tif.tif`.
 
     Args:
         out: The folder.
         overwrite: Replace results of an earlier run.
+
+    Attributes:
+        by_windows: The images that go by windows; whoever finds that out adds them.
 
     Raises:
         OutputError: Nothing can be written there.
@@ -36,6 +40,7 @@ class Results:
         self.overlays, self.labels, self.overwrite = Path(out) / 'overlays', Path(out) / 'labels', overwrite
         for folder in (self.overlays, self.labels):
             claim_folder(folder)
+        self.by_windows: set[Path] = set()
         self._written: dict[tuple[int, int], Path] = {}
 
     def overlay_of(self, file: Path) -> Path:
@@ -44,7 +49,8 @@ class Results:
 
     def labels_of(self, file: Path) -> Path:
         """Returns the label map of an image, or the folder of those of a video."""
-        return self.labels / (file.name if is_video(file) else f'{file.name}.png')
+        ending = '.tif' if file in self.by_windows else '.png'
+        return self.labels / (file.name if is_video(file) else f'{file.name}{ending}')
 
     def claim(self, file: Path) -> None:
         """Checks that the results of an input can be written, as far as that shows; makes nothing.
@@ -95,6 +101,16 @@ class Results:
         with self._places(file) as (overlay, labels), whole_file(overlay) as picture, whole_file(labels) as label:
             Image.fromarray(prediction.overlay(opacity, legend=True)).save(picture)
             Image.fromarray(prediction.labels).save(label)  # of 16 bits where there are more than 256 classes
+
+    @contextlib.contextmanager
+    def large(self, file: Path) -> Iterator[tuple[Path, Path]]:
+        """Gives where to write the overlay and the labels of an image that goes by windows, there after the block.
+
+        Raises:
+            OutputError: They could not be written; what was there before is there still.
+        """
+        with self._places(file) as (overlay, labels), whole_file(overlay) as picture, whole_file(labels) as label:
+            yield picture, label
 
     @contextlib.contextmanager
     def video(self, file: Path) -> Iterator[tuple[Path, Path]]:

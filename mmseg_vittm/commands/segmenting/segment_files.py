@@ -10,10 +10,13 @@ from rich.progress import Progress
 from torch import nn
 
 from ...errors import InputError, OutputError, shown
+from ...inference.large.grid import check_model, grid_of
 from ...inference.prediction import Prediction
 from ...inference.predictor import Predictor
 from ...outputs import refuse_existing
 from ..progress import bar_columns, open_console
+from .by_windows import goes_by_windows
+from .large_image import segment_large
 from .media import is_video, list_media
 from .results import Results
 from .videos import VideoReader, VideoWriter, require_av
@@ -31,16 +34,21 @@ class Plan:
         results: Where results go.
         opacity: Weight of the labels' colours in overlays, 0 to 1.
         keep_going: Segment the other files where one cannot be segmented.
+        tile: Side of the tiles that images which go by windows are cut into; None is the size of training.
+        overlap: Pixels that neighbouring tiles share; None is an eighth of their side.
     """
     files: list[Path]
     problems: dict[Path, InputError | OutputError]
     results: Results
     opacity: float
     keep_going: bool
+    tile: int | None = None
+    overlap: int | None = None
 
 
 def plan_files(path: str, out: str, opacity: float = 0.5, overwrite: bool = False, keep_going: bool = False,
-               others: Iterable[str | Path] = ()) -> Plan:
+               others: Iterable[str | Path] = (), by_windows: str = 'auto', tile: int | None = None,
+               overlap: int | None = None) -> Plan:
     """Checks what `segment_files` is asked for; writes nothing.
 
     Args:
@@ -50,6 +58,9 @@ def plan_files(path: str, out: str, opacity: float = 0.5, overwrite: bool = Fals
         overwrite: See there.
         keep_going: See there.
         others: Further files that are read, which no result may replace, such as the checkpoint.
+        by_windows: See there, as for those that follow.
+        tile: See there.
+        overlap: See there.
 
     Raises:
         InputError: An argument is wrong, an input no regular file, a result there already, or in an input's place.
@@ -57,8 +68,17 @@ def plan_files(path: str, out: str, opacity: float = 0.5, overwrite: bool = Fals
     """
     if not 0 <= opacity <= 1:
         raise InputError(f'opacity must be from 0 to 1, got {opacity}')
+    if tile is not None and tile < 1 or overlap is not None and overlap < 0:
+        raise InputError(f'tile must be 1 or more and overlap 0 or more pixels, got {tile} and {overlap}')
     results = Results(out, overwrite)
     files, problems = list_media(path)
+    for file in files:
+        try:
+            if not is_video(file) and goes_by_windows(file, by_windows):
+                results.by_windows.add(file)
+        except InputError as error:  # of a raster that cannot be read without rasterio
+            problems[file] = error
+    files = [file for file in files if file not in problems]
     if any(map(is_video, files)):
         require_av()
     results.refuse_inputs([*files, *problems], others)
@@ -71,7 +91,7 @@ def plan_files(path: str, out: str, opacity: float = 0.5, overwrite: bool = Fals
         raise _one_of(problems)
     files = [file for file in files if file not in problems]
     refuse_existing(chain.from_iterable(map(results.existing, files)), overwrite)
-    return Plan(files, problems, results, opacity, keep_going)
+    return Plan(files, problems, results, opacity, keep_going, tile, overlap)
 
 
 def _one_of(problems: dict[Path, InputError | OutputError]) -> InputError | OutputError:
@@ -85,7 +105,8 @@ def _one_of(problems: dict[Path, InputError | OutputError]) -> InputError | Outp
 
 
 def segment_files(model: nn.Module, path: str, out: str, opacity: float = 0.5, overwrite: bool = False,
-                  keep_going: bool = False) -> None:
+                  keep_going: bool = False, by_windows: str = 'auto', tile: int | None = None,
+                  overlap: int | None = None) -> None:
     """Segments an image, a video, or the images and videos of a folder, with a progress bar.
 
     Args:
@@ -95,12 +116,17 @@ def segment_files(model: nn.Module, path: str, out: str, opacity: float = 0.5, o
         opacity: Weight of the labels' colours in overlays, 0 to 1.
         overwrite: Replace results of an earlier run.
         keep_going: Segment the other files where one cannot be segmented, before the error that lists such files.
+        by_windows: Which images are read by windows, at their own resolution, their labels written as GeoTIFF:
+            `'auto'` looks at their headers, see `by_windows.goes_by_windows`; `'always'`, `'never'`.
+        tile: Of such an image and a model that sees images whole, the side of the tiles that it is cut into; None is
+            the size that the model was trained at.
+        overlap: Pixels that neighbouring tiles share, whose logits are averaged; None is an eighth of their side.
 
     Raises:
         InputError: An input cannot be segmented, a result is there already, or in an input's place; nothing is lost.
         OutputError: A result cannot be written.
     """
-    segment_planned(model, plan_files(path, out, opacity, overwrite, keep_going))
+    segment_planned(model, plan_files(path, out, opacity, overwrite, keep_going, (), by_windows, tile, overlap))
 
 
 def segment_planned(model: nn.Module, plan: Plan) -> None:
@@ -111,6 +137,9 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
         OutputError: A result cannot be written.
     """
     predictor, results, failed = Predictor(model), plan.results, []
+    if results.by_windows:
+        check_model(model)
+        grid_of(model, (1, 1), None if plan.tile is None else (plan.tile, ) * 2, plan.overlap)  # whether they are right
     logger = MMLogger.get_current_instance()
 
     def fail(file: Path, error: InputError | OutputError) -> None:
@@ -119,7 +148,7 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
 
     for file, error in plan.problems.items():
         fail(file, error)
-    images = [file for file in plan.files if not is_video(file)]
+    images = [file for file in plan.files if not is_video(file) and file not in results.by_windows]
     with Progress(*bar_columns(), console=open_console()) as progress:
         task = progress.add_task('Segmenting', total=len(plan.files))
         on_error = 'return' if plan.keep_going else 'raise'
@@ -129,9 +158,10 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
             else:
                 results.write_image(file, result, plan.opacity)
             progress.advance(task)
-        for file in filter(is_video, plan.files):
+        for file in (file for file in plan.files if is_video(file) or file in results.by_windows):
+            segment = _segment_video if is_video(file) else _segment_large
             try:
-                _segment_video(predictor, file, plan, progress)
+                segment(predictor, file, plan, progress)
             except InputError as error:
                 if not plan.keep_going:
                     raise
@@ -144,8 +174,21 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
                          f'{", ".join(map(str, failed))}')
 
 
+def _segment_large(predictor: Predictor, file: Path, plan: Plan, progress: Progress) -> None:
+    """Writes the labels of an image that goes by windows as a GeoTIFF, and its overlay."""
+    task = progress.add_task(f'{shown(file.name)}, windows', total=None)
+    try:
+        segment_large(predictor, file, plan.results, plan.opacity, plan.tile, plan.overlap,
+                      lambda done, total: progress.update(task, completed=done, total=total))
+    finally:
+        progress.remove_task(task)
+
+
 def _segment_video(predictor: Predictor, file: Path, plan: Plan, progress: Progress) -> None:
     """Writes a video's overlay, its frames shown when the video's are, and a label map per frame in a folder."""
+    if predictor.takes_bands:
+        raise InputError(f'{file}: a video has frames of 8-bit colours, and this model reads images by LoadBands; give '
+                         'images, or a model whose test_pipeline begins with LoadImageFromFile')
     with VideoReader(file) as reader:
         task = progress.add_task(shown(file.name), total=reader.count or None)
         try:

@@ -58,13 +58,24 @@ def open_raster(path: str | os.PathLike) -> Iterator['DatasetReader']:
     error = no_file(path)
     if error is not None:
         raise error
+    with reading(path), warnings.catch_warnings():
+        warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)  # tiles often are not
+        with rasterio.open(path) as raster:
+            yield raster
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Makes rasterio's errors, of which some are an OSError, one that names the file that is read.
+
+    Raises:
+        DataError: rasterio cannot read it.
+    """
+    import rasterio
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)  # tiles often are not
-            with rasterio.open(path) as raster:
-                yield raster
+        yield
     except rasterio.errors.RasterioError as error:
-        raise DataError(path, f'cannot be read as a raster ({one_line(error)})', AGAIN) from error
+        raise DataError(path, f'cannot be read as a raster ({one_line(error.__cause__ or error)})', AGAIN) from error
 
 
 def raster_info(path: str | os.PathLike) -> RasterInfo:

@@ -14,7 +14,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ...datasets.bands.load_bands import LoadBands
-from ...datasets.bands.reading import check_bands, open_raster
+from ...datasets.bands.reading import check_bands, open_raster, reading
 from ...errors import DataError, InputError
 from ..images import as_bgr
 from ..slide_segmentor import SlideSegmentor
@@ -101,16 +101,25 @@ class RasterSource:
         return list(range(count))
 
     def read(self, place: tuple[slice, slice]) -> np.ndarray:
-        """Returns the pixels of a part of the raster, (h, w, C), the bands that the model takes, as they are there."""
+        """Returns the pixels of a part of the raster, (h, w, C), the bands that the model takes, as they are there.
+
+        Raises:
+            DataError: They cannot be read.
+        """
         from rasterio.windows import Window
         window = Window.from_slices(*place)
-        pixels = self.raster.read([band + 1 for band in self._bands], window=window)
-        return pixels.transpose(1, 2, 0)
+        with reading(self.name):
+            return self.raster.read([band + 1 for band in self._bands], window=window).transpose(1, 2, 0)
 
     def has_data(self, place: tuple[slice, slice]) -> np.ndarray:
-        """Returns of which pixels of a part of the raster there are data in any band, (h, w) bool."""
+        """Returns of which pixels of a part of the raster there are data in any band, (h, w) bool.
+
+        Raises:
+            DataError: That cannot be read.
+        """
         from rasterio.windows import Window
-        return self.raster.dataset_mask(window=Window.from_slices(*place)) != 0
+        with reading(self.name):
+            return self.raster.dataset_mask(window=Window.from_slices(*place)) != 0
 
     def network_input(self, pixels: np.ndarray, crop: tuple[int, int]) -> Tensor:
         """Returns a window as the network gets it, (C, h, w), normalised and padded to its size.
