@@ -1,4 +1,5 @@
 """Names and colours of classes: given, in a file beside the data, or those of a known data set."""
+import colorsys
 import csv
 import os
 import re
@@ -134,16 +135,11 @@ def classes_beside(folders: Sequence[Path]) -> tuple[list[ClassEntry], Path] | N
 
 
 def default_palette(count: int) -> list[Colour]:
-    """Returns colours that are told apart: a number's bits spread over red, green and blue, as in PASCAL VOC.
+    """Returns colours that are told apart: hues a golden angle apart, in turn bright, dark and pale.
 
     Args:
         count: Number of classes.
     """
-    palette = []
-    for number in range(1, count + 1):
-        colour = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                colour[channel] |= (number >> (3 * bit + channel) & 1) << (7 - bit)
-        palette.append(tuple(colour))
-    return palette
+    tones = ((0.75, 0.95), (0.9, 0.6), (0.4, 0.85))  # saturation, value
+    colours = (colorsys.hsv_to_rgb(number * 0.618034 % 1, *tones[number % len(tones)]) for number in range(count))
+    return [tuple(round(255 * part) for part in colour) for colour in colours]

@@ -85,7 +85,8 @@ def _model(summary: Summary, budget: Budget, settings: Settings, weigh: bool) ->
         img_size=crop_size{channels}, {budget.backbone}),
     decode_head=dict(
         {head},
-{_weights(summary, weigh)}),
+{_weights(summary, weigh)}
+    ),
     # Windows of the crop's size; test_cfg=dict(_delete_=True, mode='whole') is about twice as fast, and less accurate.
     test_cfg=dict(mode='slide', crop_size=crop_size, stride={settings.stride}))"""
 
@@ -95,7 +96,7 @@ def _weights(summary: Summary, weigh: bool) -> str:
     about = ('Weights of classes, by the root of their inverse frequency: rare ones count more.' if weigh else
              'To make rare classes count more, take the next line in: weights by the root of their inverse frequency. '
              'docs/rare_classes.md tells what they bring, and what else does.')
-    lines = textwrap.wrap(f'loss_decode=dict(class_weight={summary.weights})', WIDTH - 10,
+    lines = textwrap.wrap(f'loss_decode=dict(class_weight={summary.weights}),', WIDTH - 10,
                           subsequent_indent=' ' * 31)
     note = textwrap.wrap(about, WIDTH - 10)
     return '\n'.join(f'        {line}' for line in [*(f'# {line}' for line in note),

@@ -97,7 +97,8 @@ def _by_order(values: Mapping[int, str], entries: list[ClassEntry], zero: str | 
     if zero == BACKGROUND:
         entries = [ClassEntry(BACKGROUND), *entries]
     count, plain = len(entries), [value for value in values if value != IGNORED]
-    if not plain or plain[-1] > count:
+    is_binary = plain == [0] and IGNORED in values and count <= 2  # black and white
+    if not plain or plain[-1] > count or is_binary:
         return _by_rank(values, entries, void)
     if zero is not None and zero != 'void':
         what = 'a class of its own, background' if zero == BACKGROUND else f'the first class, {entries[0].name}'
@@ -143,15 +144,18 @@ def _by_rank(values: Mapping[int, str], entries: list[ClassEntry], void: list[in
             known = range(first, first + count)
             if set(known) <= set(plain):
                 _refuse_above([value for value in plain if value not in known and value], values, known)
-    if len(values) == count:
+    if not plain:
+        raise InputError(f'{next(iter(values.values()), "the labels")}: label 255 alone is in all labels, and 255 is '
+                         'void; check that these are the labels')
+    if count == 1 and len(values) == 2 and 0 in values:  # such as 0 and 255
+        entries, chosen, rest = [ClassEntry(BACKGROUND), *entries], list(values), []
+    elif len(values) == count:
         chosen, rest = list(values), []
     elif len(plain) == count:
         chosen, rest = plain, [IGNORED]
-    elif count == 1 and len(values) == 2 and 0 in values:  # such as 0 and 255
-        entries, chosen, rest = [ClassEntry(BACKGROUND), *entries], list(values), []
     else:
-        file, last = (values[plain[-1]], plain[-1]) if plain else ('the labels', IGNORED)
-        raise InputError(f'{file}: label {last}; labels {listed(values)} do not fit {count} classes; give as many '
+        last = plain[-1]
+        raise InputError(f'{values[last]}: label {last}; labels {listed(values)} do not fit {count} classes; give as many '
                          f'classes, or each with its label, such as {last}:{entries[-1].name}, and those that do not '
                          'count by void=')
     said = ', '.join(f'{value} is {entry.name}' for value, entry in zip(chosen, entries, strict=True))

@@ -261,6 +261,8 @@ def _table(summary: Summary, entries: list[ClassEntry] | None, looks: Looks, wis
         zero = wishes.zero if not are_drawn else wishes.zero or _zero_of(looks, layout)
         meaning = find_meaning(looks.places(), entries, zero, wishes.void, layout.ignores_others)
         _tell_meaning(summary, meaning, looks)
+        # Converted labels are the classes' numbers.
+        summary.reduce_zero_label, summary.label_values, summary.void_values = False, None, []
         return (dict(zip(meaning.values, range(len(meaning.values)), strict=True))
                 | {value: IGNORED for value in looks.places() if value not in meaning.values}), False
     for look in looks.looks:

@@ -33,7 +33,7 @@ def files_below(folder: Path, endings: Sequence[str] = IMAGES) -> list[Path]:
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         found += [Path(place, name) for name in names
-                  if name.lower().endswith(tuple(endings)) and not name.startswith('.')]
+                  if name.lower().endswith(tuple(map(str.lower, endings))) and not name.startswith('.')]
     if not found:
         raise DataError(folder, 'the folder is empty' if not any(folder.iterdir()) else
                         f'no file in it ends in {", ".join(sorted(endings))}', 'give the folder that has the files')

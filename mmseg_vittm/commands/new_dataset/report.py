@@ -99,7 +99,7 @@ def write_report(path: Path, summary: Summary, left_out: Sequence[str], settings
         for split, pairs in summary.pairs.items()) + f', {len(summary.classes)} classes. {summary.root}')
     page.heading('What may be wrong')
     if found or left_out:
-        page.text(f'{len(found)} pairs are suspicious, {len(left_out)} files were left out.', is_bad=True)
+        page.text(f'Suspicious pairs: {len(found)}. Files left out: {len(left_out)}.', is_bad=True)
     else:
         page.text('Nothing: every image and label was read, and no pair is suspicious.')
     rows = [(str(summary.pairs[one.split][one.number].image), SPLIT_NAMES[one.split], one.reason) for one in found]
