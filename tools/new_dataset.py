@@ -36,9 +36,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('-o', '--out', required=True, metavar='FILE', help='the config to write, such as '
                         'configs/mine.py; lists and report go to the folder configs/mine beside it')
     parser.add_argument('--classes', metavar='NAMES', help='a,b,c in the order of their labels, or 7:a,11:b with '
-                        'these; or a file with a class per line, for coloured masks with its colour: road 128 64 128. Classes '
-                        'called void or unlabelled do not count (default: classes.txt, labelmap.txt and the like '
-                        'beside the data)')
+                        'these; or a file with a class per line, for coloured masks with its colour: road 128 64 '
+                        '128. Classes called void or unlabelled do not count (default: classes.txt, labelmap.txt and '
+                        'the like beside the data)')
     parser.add_argument('--zero', choices=ZERO, help='what label 0, or what lies outside of all polygons, means, where '
                         'that cannot be seen: it does not count; it is a class of its own that is not among the '
                         'classes; or it is the first class')

@@ -34,7 +34,7 @@ def _head(summary: Summary, budget: Budget, config: Path, configs: Path) -> str:
              f'{config.stem}/report.html, beside this file.')
     model = (f'{budget.about}. Meant for {budget.meant_for}. Begins from {budget.weights}.')
     bases = [_base(configs / name, config) for name in (budget.base, '_base_/schedules/adamw_laboratory.py')]
-    return f'{_comment(about)}\n{_comment(model)}\n_base_ = {bases!r}'
+    return f'{_comment(about)}\n{_comment(model)}\n{_listed("_base_", bases)}'
 
 
 def _base(base: Path, config: Path) -> str:
@@ -82,7 +82,8 @@ def _model(summary: Summary, budget: Budget, settings: Settings, weigh: bool) ->
     return f"""model = dict(
     data_preprocessor={preprocessor},
     backbone=dict(
-        img_size=crop_size{channels}, {budget.backbone}),
+        img_size=crop_size{channels},
+        {budget.backbone}),
     decode_head=dict(
         {head},
 {_weights(summary, weigh)}

@@ -155,9 +155,9 @@ def _by_rank(values: Mapping[int, str], entries: list[ClassEntry], void: list[in
         chosen, rest = plain, [IGNORED]
     else:
         last = plain[-1]
-        raise InputError(f'{values[last]}: label {last}; labels {listed(values)} do not fit {count} classes; give as many '
-                         f'classes, or each with its label, such as {last}:{entries[-1].name}, and those that do not '
-                         'count by void=')
+        raise InputError(f'{values[last]}: label {last}; labels {listed(values)} do not fit {count} classes; give as '
+                         f'many classes, or each with its label, such as {last}:{entries[-1].name}, and those that do '
+                         'not count by void=')
     said = ', '.join(f'{value} is {entry.name}' for value, entry in zip(chosen, entries, strict=True))
     return Meaning(entries, chosen, [*void, *rest], [f'labels in the order of the classes: {said}'])
 

@@ -27,9 +27,9 @@ def class_weights(pixels: np.ndarray, power: float = 0.5) -> np.ndarray:
 def image_shares(counts: np.ndarray, power: float, most: float) -> np.ndarray:
     """Returns how often each image is to be drawn, of all draws.
 
-    An image weighs the sum over its labelled pixels of their classes' inverse frequency, to a power. At 1 each class
-    brings the same in all, shared out among the images by their pixels of it; at 0 an image weighs what it has of
-    labelled pixels.
+    An image weighs the mean over its labelled pixels of their classes' inverse frequency, to a power: at 0 all images
+    are alike; at 1 each class brings the same in all, shared out among the images by what of them is of it. All images
+    count alike for the frequencies, whatever their size, since a crop of each is seen.
 
     Args:
         counts: (N, K) pixels of each class in each image.
@@ -39,10 +39,12 @@ def image_shares(counts: np.ndarray, power: float, most: float) -> np.ndarray:
     Returns:
         (N,) float64, of sum 1; 0 for images without labelled pixels.
     """
-    totals = counts.sum(0)
-    seen = totals > 0
-    weights = counts[:, seen] @ (totals[seen] / totals.sum()) ** -power
-    labelled = weights > 0
+    pixels = counts.sum(1, keepdims=True)
+    labelled = pixels[:, 0] > 0
+    parts = counts / np.maximum(pixels, 1)
+    frequencies = parts.sum(0) / labelled.sum()
+    seen = frequencies > 0
+    weights = parts[:, seen] @ frequencies[seen] ** -power
     limit = max(most / len(counts), 1 / labelled.sum())
     shares, full = weights / weights.sum(), np.zeros(len(counts), bool)
     while (shares > limit * (1 + 1e-9)).any():  # what is over goes to the others; each round fills one or more

@@ -21,8 +21,8 @@ RAREST = 3  # classes that the log names
 class RareClassSampler(InfiniteSampler):
     """An `InfiniteSampler` that draws images with rare classes more often than others.
 
-    An image's share of all draws is that of its pixels, each of which weighs the inverse frequency of its class, to a
-    power; see `image_shares`. All labels are read once, when training begins. Passes are as long as the data set; each
+    An image's share of all draws goes by the mean weight of its pixels, each of which weighs the inverse frequency of
+    its class, to a power; see `image_shares`. All labels are read once, when training begins. Passes are as long as the data set; each
     has an image as often as its share says, rounded up or down by chance, and depends on the seed and its number
     alone: not on processes, workers or interruptions.
 
@@ -32,7 +32,7 @@ class RareClassSampler(InfiniteSampler):
         dataset: A data set with labels.
         shuffle: True.
         seed: What is drawn by; None is drawn, the same in all processes.
-        power: 0 to 1: from images by their labelled pixels to images by which all classes come alike.
+        power: 0 to 1: from all images alike to images by which all classes come as nearly alike as they can.
         most: No image is drawn more than so many times as often as others in the mean, so that the few images of the
             rarest class are not all that is seen.
 
@@ -60,8 +60,8 @@ class RareClassSampler(InfiniteSampler):
         if not counts.any():
             raise InputError('RareClassSampler: no pixel of the training data has a label; take InfiniteSampler')
         shares = image_shares(counts, self.power, self.most)
-        drawn = counts.T @ shares / (counts.sum(1) @ shares)
-        before = counts.sum(0) / counts.sum()
+        parts = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        before, drawn = parts.sum(0) / (parts.sum(1) > 0).sum(), shares @ parts
         rarest = [number for number in before.argsort(kind='stable') if before[number]][:RAREST]
         names = getattr(self.dataset, 'metainfo', {}).get('classes') or [str(number) for number in range(len(before))]
         MMLogger.get_current_instance().info(

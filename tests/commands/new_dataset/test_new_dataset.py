@@ -143,7 +143,8 @@ def test_polygons_everywhere_and_a_whole_folder(tmp_path, mmseg_scope):
 
 
 @pytest.mark.parametrize('content,message', [
-    ([dict(id=1)], 'Label Studio export as "COCO"'), (dict(images=[]), 'has not all of images, annotations, categories'),
+    ([dict(id=1)], 'Label Studio export as "COCO"'),
+    (dict(images=[]), 'has not all of images, annotations, categories'),
     (dict(images=[dict(id=1)], annotations=[], categories=[dict(id=1, name='a')]), r'images\[0\] has no file_name'),
     (dict(images=[dict(id=1, file_name='0.png')], annotations=[dict(image_id=1, category_id=9)],
           categories=[dict(id=1, name='a')]), 'the category 9 of an annotation is not listed'),
@@ -235,7 +236,8 @@ def test_what_labels_mean(tmp_path, mmseg_scope, values, wishes, config, void):
     root = write_folders(tmp_path / 'set', change=lambda labels: np.array(values, np.uint8)[labels])
     make(tmp_path, root, **dict(dict(classes=ABC), **wishes))
     dataset = Config.fromfile(str(tmp_path / 'mine.py')).val_dataloader.dataset
-    assert {key: dataset[key] for key in ('reduce_zero_label', 'label_values', 'void_values') if key in dataset} == config
+    kept = ('reduce_zero_label', 'label_values', 'void_values')
+    assert {key: dataset[key] for key in kept if key in dataset} == config
     found = truths(tmp_path / 'mine.py')
     expected = np.array([0, 1, 2 if void is None else 255])
     assert all((labels == expected[labels_of(int(name.split('_')[1]))]).all() for name, labels in found.items())
@@ -249,7 +251,7 @@ def test_lists(tmp_path, mmseg_scope):
     assert len(summary.pairs['train']) == 4
     (tmp_path / 'train.txt').write_text('frame_001\n')
     lists = tuple((split, str(tmp_path / f'{split}.txt')) for split in ('train', 'val'))
-    for text, message in (('frame_001\n', 'is listed in train too'), ('frame_9\n', 'frame_9 is the name of no labelled'),
+    for text, message in (('frame_001\n', 'is listed in train too'), ('frame_9\n', 'frame_9 is the name of no'),
                           ('\n', 'lists no image')):
         (tmp_path / 'val.txt').write_text(text)
         with pytest.raises(InputError, match=message):
