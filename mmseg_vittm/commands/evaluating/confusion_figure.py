@@ -56,7 +56,9 @@ def _draw(axes: Axes, matrix: np.ndarray, names: list[str] | None) -> None:
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[['top', 'right']].set_visible(True)
     if names is None:
-        axes.set(xlabel='taken for (number of the class)', ylabel='truth (number of the class)')
+        numbers = range(0, len(matrix), 10 if len(matrix) <= 100 else 20)
+        axes.set(xlabel='taken for (number of the class)', ylabel='truth (number of the class)', xticks=numbers,
+                 yticks=numbers)
         return
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
@@ -84,6 +86,7 @@ def _colours(shares: np.ndarray) -> np.ndarray:
 
 def _list(axes: Axes, matrix: np.ndarray, names: list[str]) -> None:
     axes.set_axis_off()
+    axes.set(xticks=(), yticks=())
     pairs = most_confused(matrix, LISTED)
     wrong = max(int(matrix.sum() - np.trace(matrix)), 1)
     axes.text(0, 1, 'What costs the most pixels', transform=axes.transAxes, va='top', fontweight='bold')
