@@ -5,6 +5,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..stack import WEIGHT_INITIALIZERS, BaseModule, MMLogger
+from ..weights.channels import fit_channels
 from ..weights.report import LoadReport
 from ..weights.warm_start.images import Images
 from ..weights.warm_start.pending import CALIBRATIONS, Pending, put_off
@@ -66,7 +67,9 @@ class PretrainedBackbone(BaseModule):
                    calibration: str = 'anchored') -> LoadReport:
         """Begins from a ViT's weights; see `WarmStart` for the arguments.
 
-        What needs images is left for `StrictRunner`, which does it before the first iteration.
+        What needs images is left for `StrictRunner`, which does it before the first iteration. A ViT of RGB images in a
+        model of other bands has its patch embedding fitted, see `weights.channels`; bands count as normalised as its
+        images were.
 
         Raises:
             InputError: There is no such file or name of timm's, or it cannot be downloaded; or an argument is wrong.
@@ -79,8 +82,22 @@ class PretrainedBackbone(BaseModule):
             raise InputError(f'WarmStart: mean={mean!r} and std={std!r} are of images from 0 to 1; give both times 255')
         source, report = read_any_source(checkpoint, (self.arch_width, self.arch_layers))
         source.images = images or source.images
+        channels = self._image_channels()
+        if source.patch.shape[1] != channels:
+            source.patch = fit_channels('patches', source.patch, channels, report)
+            source.rgb = None
+            if images is None:
+                source.images = None
+            elif len(images.mean) != channels:
+                raise InputError(f'WarmStart: mean and std are of {len(images.mean)} channels, the model takes '
+                                 f'{channels} bands; leave them out')
         put_off(self, self.take_vit(source, report, calibration))
         return report
+
+    def _image_channels(self) -> int:
+        """Returns how many channels the images have that patch embeddings take."""
+        return next(layer.in_channels for part in self.embeddings() if isinstance(part, nn.Module)
+                    for layer in part.modules() if isinstance(layer, nn.Conv2d))
 
     def _freeze(self) -> None:
         """Stops gradients in the frozen layers and puts them in evaluation mode."""

@@ -2,6 +2,7 @@
 from ..stack import DATASETS  # noqa: F401  (one sentence where MMSegmentation is missing)
 from .balance.class_crop import ClassCrop
 from .balance.rare_class_sampler import RareClassSampler
+from .bands.band_jitter import BandJitter
 from .bands.load_bands import LoadBands
 from .bands.preprocessor import BandsPreProcessor
 from .camvid import CamVid, CamVidVideo
@@ -15,6 +16,6 @@ from .video.disturb_frames import DisturbFrames
 from .video.sampler import VideoSampler
 from .video.still_motion import StillMotion
 
-__all__ = ['BandsPreProcessor', 'CamVid', 'CamVidVideo', 'CheckedDataset', 'ClassCrop', 'DisturbFrames', 'LoadBands',
-           'MovingToyScenes', 'PairedSegDataset', 'RareClassSampler', 'StillMotion', 'ToyScenes', 'VideoSampler',
-           'VideoSegDataset', 'clip_collate']
+__all__ = ['BandJitter', 'BandsPreProcessor', 'CamVid', 'CamVidVideo', 'CheckedDataset', 'ClassCrop', 'DisturbFrames',
+           'LoadBands', 'MovingToyScenes', 'PairedSegDataset', 'RareClassSampler', 'StillMotion', 'ToyScenes',
+           'VideoSampler', 'VideoSegDataset', 'clip_collate']

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
+from .channels import fit_channels
 from .families import WeightFamily, recognise
 from .positions import fit_positions
 from .report import LoadReport
@@ -14,6 +15,8 @@ from .strict import Fit, load_weights
 def load_pretrained(module: nn.Module, path: str | Path, families: Sequence[WeightFamily], unbuilt: Iterable[str] = (),
                     fit_for: Callable[[WeightFamily], Fit] = lambda family: fit_positions) -> LoadReport:
     """Loads a module's weights from a file of one of some families.
+
+    A patch embedding of RGB images is made to fit a module for images of other bands, see `channels.fit_channels`.
 
     Args:
         module: Takes the weights.
@@ -28,5 +31,9 @@ def load_pretrained(module: nn.Module, path: str | Path, families: Sequence[Weig
     state, wrappers = read_state_dict(path)
     family = recognise(state, families, path)
     report = LoadReport(Path(path), f'{family.title}, wrapped as {wrappers}' if wrappers else family.title)
-    load_weights(module, family.rename(state, report), report, unbuilt, fit_for(family))
+    state, own = family.rename(state, report), module.state_dict()
+    for name, tensor in state.items():
+        if name in own and own[name].ndim == 4 and own[name].shape[2:] == tensor.shape[2:]:
+            state[name] = fit_channels(name, tensor, own[name].shape[1], report)
+    load_weights(module, state, report, unbuilt, fit_for(family))
     return report

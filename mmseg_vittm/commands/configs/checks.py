@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from ...classification.config_checks import is_classifier
 from ...errors import InputError, shown
+from .bands import check_bands
 from .classes import (
     did_you_mean,
     find_class,
@@ -67,6 +68,7 @@ def check_config(cfg: Config, job: str) -> None:
                                  'missing, or set the others to None')
     check_kinds(cfg)
     check_sections(cfg, sections)
+    check_bands(cfg, sections)
 
 
 def check_kinds(cfg: Config) -> None:

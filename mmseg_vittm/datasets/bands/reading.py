@@ -175,3 +175,30 @@ def preview(image: np.ndarray, rgb: Sequence[int] | None = None, limits: np.ndar
         limits = np.percentile(shown, (LOW, HIGH), axis=(0, 1))
     span = np.maximum(limits[1] - limits[0], 1e-6)
     return np.round(np.clip((shown - limits[0]) / span, 0, 1) * 255).astype(np.uint8)
+
+
+def read_preview(path: str | os.PathLike) -> np.ndarray:
+    """Returns a picture of an image file of any bands, (H, W, 3) uint8 RGB: its first three bands, or the first.
+
+    Pixels without data say nothing about what is black and white.
+
+    Raises:
+        InputError: rasterio is missing.
+        DataError: It cannot be read.
+    """
+    chosen = None
+    if is_raster(path):
+        chosen = [0, 1, 2] if raster_info(path).bands >= 3 else [0]
+    image, nodata = read_with_nodata(path, chosen)
+    if image.dtype == np.uint8:
+        return preview(image)
+    image = image.astype(np.float32)
+    for band, value in enumerate(nodata or ()):
+        if value is not None:
+            image[..., band][image[..., band] == np.float32(value)] = np.nan
+    known = image[np.isfinite(image).all(axis=2)]
+    if not len(known):
+        return np.zeros((*image.shape[:2], 3), np.uint8)
+    limits = np.percentile(known, (LOW, HIGH), axis=0)
+    image = np.where(np.isfinite(image), image, limits[0])
+    return preview(image, limits=limits[:, :3])

@@ -1,4 +1,5 @@
 """PictureHook: input, truth and prediction side by side, written while validating and testing."""
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from PIL import Image
 
+from ...datasets.bands.reading import is_raster, read_preview
 from ...outputs import whole_file
 from ...visualization.pictures import add_legend, colourise, enlarge, panels
 from ..work_dir.earlier_run import PICTURES, make_way
@@ -26,7 +28,7 @@ def comparison(data_sample, classes: Sequence[str], palette: Sequence[Sequence[i
         classes: Names of the classes.
         palette: One RGB colour per class.
     """
-    row = [mmcv.imread(data_sample.img_path, channel_order='rgb')]
+    row = [_picture_of(data_sample.img_path)]
     prediction = data_sample.pred_sem_seg.data.squeeze(0).cpu().numpy()
     shown = prediction
     if 'gt_sem_seg' in data_sample:
@@ -37,6 +39,13 @@ def comparison(data_sample, classes: Sequence[str], palette: Sequence[Sequence[i
     row = [enlarge(picture) for picture in (*row, colourise(shown, palette))]
     row[-1] = add_legend(row[-1], prediction, classes, palette)
     return row
+
+
+def _picture_of(path: str) -> np.ndarray:
+    """Returns an image of any bands as RGB of 8 bits."""
+    if is_raster(path) and importlib.util.find_spec('rasterio') is not None:
+        return read_preview(path)
+    return mmcv.imread(path, channel_order='rgb')
 
 
 @HOOKS.register_module()

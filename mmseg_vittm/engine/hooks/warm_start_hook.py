@@ -6,6 +6,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ...datasets.bands.preprocessor import BandsPreProcessor
 from ...errors import InputError
 from ...weights.warm_start.images import Images
 from ...weights.warm_start.pending import finish, give_up, pending_in
@@ -76,7 +77,8 @@ def normalisation_of(model: nn.Module) -> tuple[Images, bool]:
     """Returns how a model's `data_preprocessor` normalises images, and whether they are RGB after it."""
     preprocessor = model.data_preprocessor
     # mmengine's preprocessor, which the forks' inherits from, has the first name, upstream MMSegmentation's the second.
-    rgb = any(getattr(preprocessor, name, False) for name in ('_channel_conversion', 'channel_conversion'))
+    rgb = isinstance(preprocessor, BandsPreProcessor) or any(  # whose images are RGB before it
+        getattr(preprocessor, name, False) for name in ('_channel_conversion', 'channel_conversion'))
     if not getattr(preprocessor, '_enable_normalize', False):
         return Images((0.0, ) * 3, (1.0, ) * 3), rgb
     mean, std = (tuple(getattr(preprocessor, name).flatten().tolist()) for name in ('mean', 'std'))

@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
+from ...datasets.bands.load_bands import LoadBands
 from ...datasets.listing import SKIP_OPTIONS, datasets_of
 from ...errors import InputError, one_line
 from ...inference.test_pipeline import build_test_pipeline
@@ -23,6 +24,11 @@ SYNTHETIC_SIZES = ((512, 683), (512, 683), (512, 768), (512, 683), (683, 512), (
 SYNTHETIC = ("synthetic noise in sizes like ADE20K's (an assumption: per 20 images 9 of 512 x 683, 3 of 512 x 768, 2 "
              'each of 683 x 512, 375 x 500 and 512 x 512, 1 each of 512 x 910 and 768 x 512), resized by each test '
              'pipeline')
+
+
+def bands_of(cfg: Config) -> int:
+    """Returns how many bands a config's model takes: its backbone's `in_channels`, 3 where that is not said."""
+    return (cfg.model.get('backbone') or {}).get('in_channels', 3)
 
 
 def find_test_dataset(cfg: Config) -> ConfigDict:
@@ -56,7 +62,8 @@ class Images:
         dataset = copy.deepcopy(find_test_dataset(cfg))
         scope = cfg.get('default_scope') or 'mmseg'
         self.reader, self.pipeline = build_test_pipeline(dataset.pop('pipeline'), scope)
-        if not real and not isinstance(self.reader, LoadImageFromFile):
+        self.bands = bands_of(cfg)
+        if not real and not isinstance(self.reader, (LoadBands, LoadImageFromFile)):
             raise InputError(f'{cfg.filename}: the test pipeline begins with {type(self.reader).__name__}, for which '
                              'there are no synthetic images; give data_root=DIR')
         self.batch_size = batch_size
@@ -94,12 +101,13 @@ class Images:
         if self.dataset is not None:
             return self.reader(self.dataset.get_data_info(index))
         size = self.sizes[index]
-        noise = np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
-        return dict(img=noise.astype(np.float32) if self.reader.to_float32 else noise, img_path=None, img_shape=size,
+        noise = np.random.default_rng(index).integers(0, 256, (*size, self.bands), dtype=np.uint8)
+        as_float = isinstance(self.reader, LoadBands) or self.reader.to_float32
+        return dict(img=noise.astype(np.float32) if as_float else noise, img_path=None, img_shape=size,
                     ori_shape=size)
 
     def prepare(self, index: int, model: nn.Module) -> tuple[Tensor, list]:
-        """Returns inputs (B, 3, H, W) on the model's device, normalised and padded by it, and data samples.
+        """Returns inputs (B, bands, H, W) on the model's device, normalised and padded by it, and data samples.
 
         Raises:
             InputError: The pipeline fails on the image; names it.
@@ -134,7 +142,7 @@ class Crops:
         if size is None:
             raise InputError(f'{cfg.filename}: no crop size to measure throughput at; set crop_size=(H, W) in '
                              'the config')
-        self.size, self.batch_size = tuple(size), batch_size
+        self.size, self.batch_size, self.bands = tuple(size), batch_size, bands_of(cfg)
 
     def __len__(self) -> int:
         return 1
@@ -148,9 +156,9 @@ class Crops:
         return f'batches of {self.batch_size} random crops of {self.size[0]} x {self.size[1]}, forward only'
 
     def prepare(self, index: int, model: nn.Module) -> tuple[Tensor, None]:
-        """Returns inputs (B, 3, H, W) on the model's device, and no data samples."""
+        """Returns inputs (B, bands, H, W) on the model's device, and no data samples."""
         generator = torch.Generator().manual_seed(index)
-        inputs = torch.randn(self.batch_size, 3, *self.size, generator=generator)
+        inputs = torch.randn(self.batch_size, self.bands, *self.size, generator=generator)
         return inputs.to(next(model.parameters()).device), None
 
 

@@ -27,7 +27,7 @@ def count_parts(path: str, cfg: Config, size: tuple[int, int]) -> tuple[list[dic
         noise), and a table of their groups of modules.
     """
     model = build_segmentor(cfg)
-    shape = (1, 3, *size)
+    shape = (1, (cfg.model.get('backbone') or {}).get('in_channels', 3), *size)
     table = Table('modules', title=f'{path} at {size[0]} x {size[1]}, one input', title_justify='left')
     for title in ('parameters', 'share', 'GFLOPs'):
         table.add_column(title, justify='right')

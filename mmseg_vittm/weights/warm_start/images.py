@@ -54,7 +54,8 @@ def trained_with(content: Any) -> tuple[Images | None, bool | None, tuple[int, i
         model = settings.get('model') or {}
         given = model.get('data_preprocessor') or settings.get('data_preprocessor')
         size = (model.get('backbone') or {}).get('img_size')
-        rgb = bool(given.get('bgr_to_rgb') or given.get('rgb_to_bgr'))  # files are read as BGR
+        rgb = given.get('type') == 'BandsPreProcessor' or bool(  # LoadBands reads files as RGB, others as BGR
+            given.get('bgr_to_rgb') or given.get('rgb_to_bgr'))
         return Images.checked(given['mean'], given['std']), rgb, None if size is None else to_pair(size, 'img_size')
     except (AttributeError, InputError, KeyError, RecursionError, TypeError, ValueError):
         return None, None, None
