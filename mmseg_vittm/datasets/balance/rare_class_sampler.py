@@ -22,9 +22,9 @@ class RareClassSampler(InfiniteSampler):
     """An `InfiniteSampler` that draws images with rare classes more often than others.
 
     An image's share of all draws goes by the mean weight of its pixels, each of which weighs the inverse frequency of
-    its class, to a power; see `image_shares`. All labels are read once, when training begins. Passes are as long as the data set; each
-    has an image as often as its share says, rounded up or down by chance, and depends on the seed and its number
-    alone: not on processes, workers or interruptions.
+    its class, to a power; see `image_shares`. All labels are read once, when training begins. Passes are as long as the
+    data set; each has an image as often as its share says, rounded up or down by chance, and depends on the seed and
+    its number alone: not on processes, workers or interruptions.
 
     In a config one line: `train_dataloader = dict(sampler=dict(type='RareClassSampler'))`.
 
