@@ -12,6 +12,7 @@ from ...classification.config_checks import check_images, is_image_set
 from ...datasets.listing import check_folders, datasets_of
 from ...errors import InputError, one_line
 from .checks import check_config
+from .longer_lists import unread_backends
 from .sections import items_of
 from .settings import change_settings, misspelt_sections
 from .values import LOADERS
@@ -33,7 +34,7 @@ def load_config(path: str, cfg_options: dict | None = None, data_root: str | Non
     """
     cfg = _read(path)
     cfg.default_scope = cfg.get('default_scope') or 'mmseg'  # mmengine's own default has none of these models
-    for sentence in misspelt_sections(cfg):
+    for sentence in filter(None, (*misspelt_sections(cfg), unread_backends(cfg))):
         MMLogger.get_current_instance().warning(sentence)
     if cfg_options:
         change_settings(cfg, cfg_options)

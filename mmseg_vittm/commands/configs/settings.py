@@ -11,6 +11,7 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from ...errors import InputError, one_line, shown
 from .checks import check_kinds, check_sections
 from .classes import LIBRARIES, did_you_mean, find_class, has_own, nearest, registry_of, words_of
+from .longer_lists import lengthen_lists
 from .parts import arguments_of, class_of, has_own_constructor, is_own
 from .sections import SECTIONS, Built, Keys, items_of, kind_of, part_of
 
@@ -45,6 +46,7 @@ def change_settings(cfg: Config, settings: dict[str, Any]) -> None:
             every.update({'.'.join(filter(None, (place, rest))): value
                           for place in _made_of(cfg, section, rest, file)})
     before = cfg.copy()
+    lengthen_lists(cfg, every)
     try:
         cfg.merge_from_dict(every)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
