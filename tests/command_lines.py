@@ -22,7 +22,7 @@ from tiny_models import ROOT
 from watched_runs import Done, faults, run, shell_command, signatures
 
 TOOLS = ('autolabel.py', 'benchmark.py', 'check_dataset.py', 'complexity.py', 'convert_checkpoint.py',
-         'draw_architecture.py', 'infer.py', 'laboratory.py', 'plot.py', 'test.py', 'train.py')
+         'draw_architecture.py', 'evaluate.py', 'infer.py', 'laboratory.py', 'plot.py', 'test.py', 'train.py')
 # Options that only appear with a wrong value, or not at all.
 TAKES_MINUTES = {'compile', 'latency', 'paper', 'stages', 'tta'}
 LONG_BY_RIGHT = {'images', 'warmup', 'repeat'}  # a great number is a long run, and no fault
