@@ -1,5 +1,6 @@
 """README.md and the pages of docs/, and their code blocks."""
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,3 +37,16 @@ def blocks(page: Path) -> list[Block]:
 def name_of(page: Path) -> str:
     """A page's path in the repository."""
     return page.relative_to(ROOT).as_posix()
+
+
+def command_lines(page: Path) -> list[list[str]]:
+    """The words of every command in the bash blocks of a page."""
+    text = '\n'.join(block.text for block in blocks(page) if block.language == 'bash').replace('\\\n', ' ')
+    lines = [shlex.split(line, comments=True) for line in text.replace('&&', '\n').splitlines()]
+    return [words for words in lines if words]
+
+
+def written_by(page: Path) -> set[str]:
+    """What a page's commands write: what `-o` names, and the same without its ending, a folder beside it."""
+    outs = {out for words in command_lines(page) for flag, out in zip(words, words[1:], strict=False) if flag == '-o'}
+    return outs | {out.rpartition('.')[0] for out in outs if '.' in out}

@@ -8,7 +8,7 @@ from tiny_models import ROOT
 import mmseg_vittm  # noqa: F401  (registers)
 from mmseg_vittm.commands.configs.reading import datasets_of
 
-FOLDERS = ('', 'camvid', 'rivals', 'video', 'warm_start')
+FOLDERS = ('', 'camvid', 'camvid/rare', 'rivals', 'video', 'warm_start')
 CONFIGS = sorted(path.relative_to(ROOT / 'configs').as_posix() for folder in FOLDERS
                  for path in (ROOT / 'configs' / folder).glob('*.py'))
 ADE20K = [name for name in CONFIGS if name.endswith('ade20k.py')]
@@ -189,7 +189,8 @@ print(type(MODELS.build(cfg.model).backbone).__name__)
     assert done.stdout.strip() == 'ViTTM'
 
 
-LABORATORY = [name for name in CONFIGS if name.startswith('camvid/')]
+LABORATORY = [name for name in CONFIGS if name.startswith('camvid/') and '/rare/' not in name]
+RARE = [name for name in CONFIGS if '/rare/' in name]
 
 
 @pytest.mark.parametrize('name', LABORATORY)
@@ -210,3 +211,17 @@ def test_the_laboratorys_models_differ_in_patches_and_maps_alone(name):
         assert (backbone.model_name, backbone.num_layers) == ('vit_tiny_patch16_224', 6)
     sizes = [backbone[key] for key in ('patch_size', 'process_patch_size', 'memory_patch_size') if key in backbone]
     assert '_'.join(map(str, sizes)) in name
+
+
+@pytest.mark.parametrize('name', RARE)
+def test_what_helps_rare_classes_changes_the_training_alone(name):
+    """The same model, images and schedule: losses, what is drawn and how it is cropped differ."""
+    cfg, control = load(name), load('camvid/vittm_32_8_cell_mlp.py')
+    assert cfg.to_dict() != control.to_dict()
+    for one in (cfg, control):
+        one.model.decode_head.pop('loss_decode')
+        one.model.decode_head.pop('sampler', None)
+        one.train_dataloader.pop('sampler')
+        one.train_dataloader.dataset.pipeline = one.train_pipeline = [
+            step for step in one.train_pipeline if step['type'] not in ('RandomCrop', 'ClassCrop')]
+    assert cfg.to_dict() == control.to_dict()

@@ -1,13 +1,12 @@
 """The Python blocks of README.md and docs/ run, page by page; the command lines are such as the tools take."""
 import ast
 import runpy
-import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from docs_pages import PAGES, blocks, name_of
+from docs_pages import PAGES, blocks, command_lines, name_of, written_by
 from tiny_models import ROOT
 
 PYTHON_PAGES = [page for page in PAGES if any(block.language == 'python' and block.runs for block in blocks(page))]
@@ -122,14 +121,8 @@ def test_blocks_that_do_not_run_are_counted_and_compile(page):
     for block in python:
         ast.parse(block.text)
     assert sum(not block.runs for block in python) == NOT_RUN.get(name_of(page), 0)
-    assert {block.language for block in blocks(page)} <= {'python', 'bash', 'bibtex'}
-
-
-def command_lines(page: Path) -> list[list[str]]:
-    """The words of every command in the bash blocks of a page."""
-    text = '\n'.join(block.text for block in blocks(page) if block.language == 'bash').replace('\\\n', ' ')
-    lines = [shlex.split(line, comments=True) for line in text.replace('&&', '\n').splitlines()]
-    return [words for words in lines if words]
+    languages = {block.language for block in blocks(page)}
+    assert languages <= {'python', 'bash', 'bibtex', 'text'}  # text is what a command prints
 
 
 class Parsed(Exception):
@@ -161,7 +154,8 @@ def test_command_lines_are_such_as_the_tools_take(page, monkeypatch):
 
 @pytest.mark.parametrize('page', BASH_PAGES, ids=name_of)
 def test_paths_in_command_lines_are_there(page):
-    written = {text.split('\n')[0][2:] for text in (block.text for block in blocks(page) if block.language == 'python')}
+    written = {block.text.split('\n')[0][2:] for block in blocks(page) if block.language == 'python'}
+    written |= written_by(page)
     ours = ('configs/', 'tools/', 'benchmarks/', 'docs/', 'tests/', '.ci/')
     for words in command_lines(page):
         for word in words:

@@ -105,12 +105,12 @@ def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress
     entries, said = _classes(wishes, layout)
     pairs, drawings, sources, drawn = _all_pairs(layout, wishes)
     entries = drawn if drawn is not None and wishes.classes is None else entries
-    split = _split(wishes, layout, pairs)
+    split, how = _split(wishes, layout, pairs)
     looks = look_at_all(pairs, drawings, sources, workers, progress)
     if looks.faults:
         raise FaultsFound(looks.faults)
     summary = Summary(config.stem, Path(os.path.abspath(layout.root)), layout.name, [], [])
-    summary.said = [f'layout: {layout.name}', *said]
+    summary.said = [f'layout: {layout.name}', *said, *how]
     _bands(summary, looks)
     if drawings is None and all(look.kind == INDEX for look in looks.looks):
         meaning = find_meaning(looks.places(), _by_palette(entries, looks), wishes.zero, wishes.void,
@@ -173,8 +173,9 @@ def _all_pairs(layout: Layout, wishes: Wishes) -> tuple[list[Pair], list[Drawing
     return pairs, drawings, sources, classes
 
 
-def _split(wishes: Wishes, layout: Layout, pairs: list[Pair]) -> dict[str, list[Pair]]:
-    """Returns the pairs by split."""
+def _split(wishes: Wishes, layout: Layout, pairs: list[Pair]) -> tuple[dict[str, list[Pair]], list[str]]:
+    """Returns the pairs by split, and sentences that tell how they were split."""
+    said = []
     if wishes.lists:
         found = split_by_lists(pairs, layout.root, {split: Path(file) for split, file in wishes.lists})
         if set(found) == {'val'}:
@@ -183,14 +184,17 @@ def _split(wishes: Wishes, layout: Layout, pairs: list[Pair]) -> dict[str, list[
     else:
         found = dict(layout.pairs)
     if 'all' in found or wishes.val_share is not None or 'val' not in found:
+        share = 0.2 if wishes.val_share is None else wishes.val_share
+        said = [f'{share:.0%} were drawn to validate, by the seed {wishes.seed}; where neighbours are alike, as frames '
+                'of a video are, scores are too good then: give lists instead']
         rest = found.pop('all', None) or [*found.get('train', []), *found.get('val', [])]
-        found = dict(split_by_share(rest, 0.2 if wishes.val_share is None else wishes.val_share, wishes.seed),
+        found = dict(split_by_share(rest, share, wishes.seed),
                      **{split: found[split] for split in found if split == 'test'})
     for split in ('train', 'val'):
         if not found.get(split):
             raise InputError(f'{layout.root}: no image is left to {dict(train="train", val="validate")[split]}; give '
                              'lists of both, or val_share')
-    return {split: found[split] for split in ('train', 'val', 'test') if found.get(split)}
+    return {split: found[split] for split in ('train', 'val', 'test') if found.get(split)}, said
 
 
 def _bands(summary: Summary, looks: Looks) -> None:
