@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 RASTERS = ('.tif', '.tiff', '.vrt', '.jp2', '.img')  # endings of what rasterio reads
+NO_NETWORK = dict(CPL_VSIL_CURL_ALLOWED_EXTENSIONS='.none', GDAL_HTTP_MAX_RETRY='0')  # which a VRT may name
 LOW, HIGH = 2, 98  # percentiles that a preview stretches between
 
 
@@ -44,7 +45,7 @@ def is_raster(path: str | os.PathLike) -> bool:
 
 @contextlib.contextmanager
 def open_raster(path: str | os.PathLike) -> Iterator['DatasetReader']:
-    """Opens a raster to read it, whole or by windows.
+    """Opens a raster to read it, whole or by windows. A VRT fetches nothing by /vsicurl/.
 
     Raises:
         InputError: rasterio is missing.
@@ -58,7 +59,7 @@ def open_raster(path: str | os.PathLike) -> Iterator['DatasetReader']:
     error = no_file(path)
     if error is not None:
         raise error
-    with reading(path), warnings.catch_warnings():
+    with reading(path), warnings.catch_warnings(), rasterio.Env(**NO_NETWORK):
         warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)  # tiles often are not
         with rasterio.open(path) as raster:
             yield raster

@@ -21,7 +21,7 @@ from .grid import Grid
 from .source import RasterSource
 
 BLOCK = 512  # pixels of a side, and multiples of 16, as GeoTIFF has blocks
-MOST_LOGITS = 2**25  # low-resolution logits that are kept at once: 128 MiB
+MOST_LOGITS = 2**26  # low-resolution logits that are kept at once: 256 MiB
 
 Seen = Callable[[tuple[slice, slice], np.ndarray], None]
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 CACHE = 128  # MiB of decoded blocks that GDAL keeps
+MOST_BLOCK = 2**28  # bytes of a block, all bands of which GDAL decodes at once
 RESIZES = ('Resize', )  # steps that are left out: a large image has its own resolution
 PACKS = ('PackSegInputs', )  # steps that are done here
-SETTINGS = dict(GDAL_CACHEMAX=CACHE, CPL_VSIL_CURL_ALLOWED_EXTENSIONS='.none')  # a VRT fetches nothing from networks
 
 
 def read_steps(model: SlideSegmentor) -> tuple[BaseTransform, list[str]]:
@@ -69,7 +69,7 @@ class RasterSource:
         has_gaps: Whether it says of some pixels that they are without data.
 
     Raises:
-        DataError: It has other bands than the model takes.
+        DataError: It has other bands than the model takes, or blocks too large for bounded memory.
     """
 
     def __init__(self, raster: 'DatasetReader', name: str, model: SlideSegmentor, reader: BaseTransform):
@@ -79,6 +79,7 @@ class RasterSource:
         self._normalise.test_cfg = None  # padding is that of the whole image, not of windows
         self._pad_value = getattr(model.data_preprocessor, 'pad_val', 0)
         self._bands = self._chosen()
+        self._check_blocks()
         self._nodata = [raster.nodatavals[band] for band in self._bands]
         self.has_gaps = any('all_valid' not in {flag.name for flag in flags} for flags in raster.mask_flag_enums)
 
@@ -99,6 +100,14 @@ class RasterSource:
             raise DataError(self.name, f'has {count} bands of {", ".join(sorted(kinds))}, the model takes colours of 8 '
                             'or 16 bits (LoadImageFromFile)', 'take a model whose pipelines begin with LoadBands')
         return list(range(count))
+
+    def _check_blocks(self) -> None:
+        high, wide = self.raster.block_shapes[0]
+        size = high * wide * sum(np.dtype(kind).itemsize for kind in self.raster.dtypes)
+        if size > MOST_BLOCK:
+            raise DataError(self.name, f'its blocks are of {wide} x {high} pixels, {size >> 20} MiB each, which are '
+                            'decoded as a whole', 'write it in smaller ones: gdal_translate -co TILED=YES -co '
+                            'COMPRESS=DEFLATE')
 
     def read(self, place: tuple[slice, slice]) -> np.ndarray:
         """Returns the pixels of a part of the raster, (h, w, C), the bands that the model takes, as they are there.
@@ -158,5 +167,5 @@ def open_source(path: str | os.PathLike, model: SlideSegmentor, reader: BaseTran
         import rasterio
     except ImportError as error:
         raise InputError(f"{path}: needs rasterio; pip install 'mmseg-vittm[geo]'") from error
-    with rasterio.Env(**SETTINGS), open_raster(path) as raster:
+    with rasterio.Env(GDAL_CACHEMAX=CACHE), open_raster(path) as raster:
         yield RasterSource(raster, os.fspath(path), model, reader)

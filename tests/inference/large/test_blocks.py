@@ -209,6 +209,19 @@ def test_colours_in_a_table(tmp_path):
         by_windows(tiny_segmentor(stock=True), path)
 
 
+def test_blocks_too_large_for_bounded_memory(tmp_path, monkeypatch):
+    from mmseg_vittm.inference.large import source
+    image, model = drawn(200, 300, 3), tiny_segmentor()
+    whole_block = save_raster(tmp_path / 'a.tif', image, tiled=True, blockxsize=304, blockysize=208, interleave='pixel')
+    tiled = save_raster(tmp_path / 'b.tif', image, tiled=True, blockxsize=64, blockysize=64, interleave='pixel')
+    monkeypatch.setattr(source, 'MOST_BLOCK', 304 * 208 * 3 - 1)
+    with pytest.raises(DataError, match=r'a\.tif: its blocks are of 304 x 208 pixels, .*gdal_translate -co TILED=YES'):
+        by_windows(model, whole_block)
+    by_windows(model, tiled)
+    monkeypatch.setattr(source, 'MOST_BLOCK', 304 * 208 * 3)
+    by_windows(model, whole_block)
+
+
 def test_steps_of_the_test_pipeline():
     model = tiny_segmentor()
     model.cfg.test_pipeline = [dict(type='LoadBands'), dict(type='Resize', scale=(512, 128), keep_ratio=True),
