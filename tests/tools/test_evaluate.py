@@ -7,7 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from limited import tree
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 from tiny_models import ROOT
 from tool_inside import error_inside, run_inside
@@ -147,6 +151,54 @@ def test_bad_images_are_left_out_where_that_is_asked_for(trained, tmp_path, monk
     found = scores_of(monkeypatch, tmp_path / 'out', config, trained.checkpoint, '--data-root', data)
     assert found['images'] == 3 and found['left_out'] == 1
     assert 'a smaller data set' in (tmp_path / 'out' / 'report.html').read_text()
+
+
+def random_weights(config, path):
+    """Saves a config's model as it begins."""
+    cfg = Config.fromfile(config)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(cfg.model)
+        meta = dict(DATASETS.get(cfg.test_dataloader.dataset.type).METAINFO)
+    meta |= cfg.test_dataloader.dataset.get('metainfo', {})
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=meta)), path)
+    return path
+
+
+def test_eight_bands_of_16_bits(tmp_path, monkeypatch):
+    """Pictures are of what the network was given, whoever has read it."""
+    pytest.importorskip('rasterio', reason='rasterio is not installed: the extra geo')
+    from spectral_tiles import write_spectral_config
+    config = write_spectral_config(tmp_path, 8, 'uint16', 1)
+    found = scores_of(monkeypatch, tmp_path / 'out', config, random_weights(config, tmp_path / 'x.pth'))
+    assert found['images'] == 16 and found['ECE'] > 0
+    sheet = np.asarray(Image.open(tmp_path / 'out' / 'worst.jpg')).astype(int)
+    tile = sheet[-90:-20, 10:100]  # of the last input, in colour and with contrast
+    assert tile.std() > 20 and np.ptp(tile, axis=-1).mean() > 10
+
+
+ONE_CHANNEL = """
+model['decode_head'] = dict(
+    _delete_=True, type='FCNHead', in_channels=96, channels=96, num_convs=0, concat_input=False, num_classes=2,
+    out_channels=1, threshold=0.4, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
+model['auxiliary_head'] = None
+pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(
+    _delete_=True, type='BaseSegDataset', data_root={root!r}, img_suffix='.jpg', seg_map_suffix='.png', test_mode=True,
+    data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'), pipeline=pipeline,
+    metainfo=dict(classes=['ground', 'object'], palette=[[0, 0, 0], [255, 0, 0]])))
+"""
+
+
+def test_a_head_of_one_channel(trained, tmp_path, monkeypatch):
+    """Two classes told apart by a threshold."""
+    data = tmp_path / 'data'
+    shutil.copytree(trained.data, data)
+    for path in (data / 'annotations' / 'validation').iterdir():
+        Image.fromarray((np.asarray(Image.open(path)) > 4).astype(np.uint8)).save(path)
+    config = write_config(tmp_path, more=ONE_CHANNEL.format(root=str(data)))
+    found = scores_of(monkeypatch, tmp_path / 'out', config, random_weights(config, tmp_path / 'x.pth'))
+    assert found['images'] == 4 and 0 < found['ECE'] < 100 and 0 < found['aAcc'] < 100
+    assert (tmp_path / 'out' / 'classes.csv').read_text().count('\n') == 3
 
 
 @pytest.mark.slow

@@ -6,11 +6,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...datasets.bands.reading import preview
 from ...evaluation.worst import Thumbnail
-from ...visualization.pictures import MARGIN, colourise
+from ...visualization.pictures import MARGIN, colourise, enlarge
 from .results import Results, percent
 
-TITLES = ('input', 'truth', 'prediction', 'wrong pixels, as predicted')
+TITLES = ('input', 'truth', 'prediction', 'wrong pixels')
 TEXT, HEAD = 15, 20  # pixels
+LEAST = 240  # pixels: height of a panel, or nearly
+NARROWEST = 1100  # pixels, of the sheet: room for captions
 LEGEND = 40  # classes in the legend at most
 MISSED = 4  # classes that a caption names
 
@@ -31,7 +33,8 @@ def panels_of(image: Thumbnail, results: Results) -> list[np.ndarray]:
 
 
 def strip(panels: Sequence[np.ndarray], titles: bool = True) -> np.ndarray:
-    """Returns panels of one size side by side, (h, w, 3) uint8 RGB, under their titles."""
+    """Returns panels of one size side by side, (h, w, 3) uint8 RGB, under their titles; small ones are enlarged."""
+    panels = [enlarge(panel, LEAST) for panel in panels]
     height, width = panels[0].shape[:2]
     head = TEXT + MARGIN if titles else 0
     canvas = Image.new('RGB', ((width + MARGIN) * len(panels) - MARGIN, head + height), 'white')
@@ -60,7 +63,7 @@ def contact_sheet(results: Results) -> np.ndarray:
     """Returns the worst images below each other with their captions, (h, w, 3) uint8 RGB, under a legend."""
     strips = [strip(panels_of(image, results), titles=number == 0) for number, image in enumerate(results.worst)]
     font = ImageFont.load_default(size=TEXT)
-    width = max([640, *(one.shape[1] for one in strips)])
+    width = max([NARROWEST, *(one.shape[1] for one in strips)])
     line = TEXT + MARGIN
     seen = _seen(results)
     legend = _legend_places([results.classes[place] for place in seen], font, width)

@@ -98,6 +98,7 @@ def _worst(page: Page, results: Results) -> None:
         return
     page.heading('Worst images')
     page.text("By mIoU over the classes in the image or its prediction. Shares of confusions are of the image's "
-              'labelled pixels; missed classes have no right pixel. Black: not labelled. Colours: see Classes.')
+              'labelled pixels; missed classes have no right pixel. Wrong pixels are coloured as they were predicted. '
+              'Black: not labelled. Colours: see Classes.')
     for number, image in enumerate(results.worst, 1):
         page.picture(strip(panels_of(image, results), titles=number == 1), caption(image, number, results), 'jpeg')

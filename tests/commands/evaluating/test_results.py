@@ -145,7 +145,9 @@ def test_a_caption_wider_than_the_sheet_is_cut():
     names = tuple(f'class {"x" * 90} {number}' for number in range(4))
     found = results()
     object.__setattr__(found.details, 'classes', names)
-    assert contact_sheet(found).shape[1] == 640 + 16
+    sheet = contact_sheet(found)
+    widest = max(strip(panels_of(one, found)).shape[1] for one in found.worst)
+    assert sheet.shape[1] == widest + 16 and (sheet[120:, -8:] == 255).all()
 
 
 def cells(figure) -> np.ndarray:
