@@ -80,7 +80,7 @@ def draw(path: Path, size: int) -> None:
     """Writes a GeoTIFF of size x size pixels, block by block: grounds of low frequency, discs, and noise."""
     import rasterio
     place = dict(crs='EPSG:32632', transform=rasterio.transform.from_origin(500000, 5500000, 0.5, 0.5))
-    with rasterio.Env(GDAL_CACHEMAX=64), rasterio.open(
+    with rasterio.Env(GDAL_CACHEMAX=2**26), rasterio.open(
             path, 'w', driver='GTiff', width=size, height=size, count=3, dtype='uint8', tiled=True, blockxsize=BLOCK,
             blockysize=BLOCK, compress='deflate', zlevel=1, bigtiff='if_safer', **place) as raster:
         for top in range(0, size, BLOCK):

@@ -24,7 +24,7 @@ from .grid import Grid
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-CACHE = 128  # MiB of decoded blocks that GDAL keeps
+CACHE = 2**27  # bytes of decoded blocks that GDAL keeps; rasterio takes bytes, where GDAL's variable has MB
 MOST_BLOCK = 2**28  # bytes of a block, all bands of which GDAL decodes at once
 RESIZES = ('Resize', )  # steps that are left out: a large image has its own resolution
 PACKS = ('PackSegInputs', )  # steps that are done here

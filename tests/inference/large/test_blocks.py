@@ -1,4 +1,6 @@
 """Large images by windows: the labels of the whole image at once, for every grid, size, type and number of bands."""
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -220,6 +222,22 @@ def test_blocks_too_large_for_bounded_memory(tmp_path, monkeypatch):
     by_windows(model, tiled)
     monkeypatch.setattr(source, 'MOST_BLOCK', 304 * 208 * 3)
     by_windows(model, whole_block)
+
+
+def test_blocks_are_decoded_once(tmp_path):
+    """Those of a row stay in GDAL's cache until the next row of windows, which reads some of them again."""
+    noise = np.random.default_rng(0).integers(0, 255, (600, 900, 3), np.uint8)
+    path = save_raster(tmp_path / 'a.tif', noise, tiled=True, blockxsize=64, blockysize=64)
+
+    def read() -> int:
+        return int(Path('/proc/self/io').read_text().split()[1])
+
+    model = tiny_segmentor()
+    if not Path('/proc/self/io').exists():
+        pytest.skip('this system does not tell what a process reads')
+    before = read()
+    by_windows(model, path)
+    assert read() - before < 1.5 * noise.nbytes
 
 
 def test_steps_of_the_test_pipeline():
