@@ -30,8 +30,8 @@ class DetailedMetric(BaseMetric):
       the truth's size. A SlideSegmentor says it with `test_cfg.with_confidence`, EncoderDecoder always; where a
       segmentor does not, it is left out with a warning.
 
-    `details` has everything else. Of an image some numbers are kept, of the order of a kilobyte; no logits, no labels.
-    Of several processes, what is scored is what one would score.
+    Frames of videos without labels are passed over. `details` has everything else. Of an image some numbers are kept, of
+    the order of a kilobyte; no logits, no labels. Of several processes, what is scored is what one would score.
 
     Args:
         ignore_index: Label of void pixels, which count nowhere.
@@ -75,6 +75,8 @@ class DetailedMetric(BaseMetric):
         """
         inputs = data_batch.get('inputs') if isinstance(data_batch, dict) else None
         for number, sample in enumerate(data_samples):
+            if not sample.get('is_labelled', True):  # a frame of a video, between those that are
+                continue
             image = inputs[number] if inputs is not None and len(inputs) == len(data_samples) else None
             self._score(sample, image if isinstance(image, Tensor) and image.ndim == 3 else None)
 
@@ -106,16 +108,16 @@ class DetailedMetric(BaseMetric):
             raise InputError(f'DetailedMetric: the label of {name} is {_size(truth)}, its prediction '
                              f'{_size(prediction)}; put LoadAnnotations behind Resize in the test pipeline, so that '
                              'the label keeps the size of its image')
-        truth = torch.where(truth == self.ignore_index, classes, truth)
-        if truth.numel() and (int(truth.min()) < 0 or int(truth.max()) > classes):
-            wrong = int(truth.max() if int(truth.min()) >= 0 else truth.min())
-            raise InputError(f'DetailedMetric: {name} is labelled {wrong}, but there are {classes} classes, from 0, '
+        void = truth == self.ignore_index
+        wrong = truth[~void & ((truth < 0) | (truth >= classes))]
+        if wrong.numel():
+            raise InputError(f'DetailedMetric: {name} is labelled {int(wrong[0])}, but there are {classes} classes, from 0, '
                              f'and void is {self.ignore_index}; correct the labels, or reduce_zero_label')
         if prediction.numel() and int(prediction.max()) >= classes:
             raise InputError(f'DetailedMetric: of {name}, class {int(prediction.max())} is predicted, but the data set '
                              f'has {classes}, from 0; give the model its num_classes, and where it has one output '
                              'channel, the data set two classes')
-        return truth, prediction
+        return torch.where(void, classes, truth), prediction
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Returns the scores of all images since the last evaluation; see `mmengine.evaluator.BaseMetric`.

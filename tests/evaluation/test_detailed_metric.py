@@ -195,6 +195,12 @@ def test_an_image_without_labels_counts_nowhere():
     assert all(np.isnan(value) for value in nothing.values())
 
 
+def test_frames_without_labels_are_passed_over():
+    given = samples(2, 3)
+    frame = {name: given[0][name] for name in given[0] if name != 'gt_sem_seg'} | dict(is_labelled=False)
+    assert scores([given[0], frame, *given[1:]], metric()) == scores(given, metric())
+
+
 def test_a_second_evaluation_begins_anew():
     made = metric(worst=2)
     scores(samples(1), made)
@@ -225,6 +231,7 @@ def change(one: dict, **data) -> dict:
     (lambda one: {name: one[name] for name in one if name != 'pred_sem_seg'}, 'no segmentation of images/00.png'),
     (lambda one: change(one, gt_sem_seg=torch.zeros(1, 3, 4)), 'is 4 x 3 pixels, its prediction 32 x 24 pixels; put'),
     (lambda one: change(one, gt_sem_seg=torch.full((1, *SIZE), 7)), 'labelled 7, but there are 5 classes'),
+    (lambda one: change(one, gt_sem_seg=torch.full((1, *SIZE), 5)), 'labelled 5, but there are 5 classes'),
     (lambda one: change(one, gt_sem_seg=torch.full((1, *SIZE), -1)), 'labelled -1, but'),
     (lambda one: change(one, pred_sem_seg=torch.full((1, *SIZE), 5)), 'class 5 is predicted, but the data set has 5')])
 def test_bad_samples(changed, said):
