@@ -111,8 +111,8 @@ class DetailedMetric(BaseMetric):
         void = truth == self.ignore_index
         wrong = truth[~void & ((truth < 0) | (truth >= classes))]
         if wrong.numel():
-            raise InputError(f'DetailedMetric: {name} is labelled {int(wrong[0])}, but there are {classes} classes, from '
-                             f'0, and void is {self.ignore_index}; correct the labels, or reduce_zero_label')
+            raise InputError(f'DetailedMetric: {name} is labelled {int(wrong[0])}, but there are {classes} classes, '
+                             f'from 0, and void is {self.ignore_index}; correct the labels, or reduce_zero_label')
         if prediction.numel() and int(prediction.max()) >= classes:
             raise InputError(f'DetailedMetric: of {name}, class {int(prediction.max())} is predicted, but the data set '
                              f'has {classes}, from 0; give the model its num_classes, and where it has one output '
