@@ -33,7 +33,8 @@ KINDS = {'config': 'config', 'configs': 'config', 'checkpoint': 'weights', 'sour
          'json': 'file', 'output': 'file', 'target': 'target', 'device': 'device', 'cfg_options': 'setting',
          'opacity': 'fraction', 'plan': 'plan', 'only': 'pattern', 'NAME=DIR': 'named',
          'miou': 'miou', 'segmentor': 'segmentor', 'title': 'text', 'CONFIG': 'config', 'CHECKPOINT': 'weights',
-         'warm_start': 'weights', 'DIR': 'out', 'FILE': 'file', 'N': 'number', 'SECONDS': 'number',
+         'warm_start': 'weights', 'DIR': 'out', 'FILE': 'file', 'N': 'number', 'PIXELS': 'number',
+         'SECONDS': 'number',
          'int': 'number', 'positive': 'number', 'float': 'fraction'}
 NOT_BESIDE = {'image_size': {'data_root'}, 'throughput': {'data_root', 'image_size'}, 'batch_size': {'config'},
               'device': {'config'}}
