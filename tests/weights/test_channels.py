@@ -2,10 +2,17 @@
 import pytest
 import torch
 from tiny_models import save_weights, tiny_encoder
+from warm_starts import ARCH as WARM_ARCH
+from warm_starts import random_vit
 
 from mmseg_vittm import ViTTM
+from mmseg_vittm.datasets import BandsPreProcessor
+from mmseg_vittm.engine.hooks.warm_start_hook import normalisation_of
+from mmseg_vittm.errors import InputError
 from mmseg_vittm.weights.channels import fit_channels
 from mmseg_vittm.weights.report import LoadReport
+from mmseg_vittm.weights.warm_start.images import Images
+from mmseg_vittm.weights.warm_start.pending import finish
 
 ARCH = dict(embed_dims=48, num_layers=3, num_heads=4, mlp_ratio=4.0)
 BUILT = dict(arch=ARCH, img_size=56, process_patch_size=14, memory_patch_size=14)
@@ -45,3 +52,32 @@ def test_pretrained_of_rgb_in_a_model_of_8_bands(tmp_path):
     report = model.load_pretrained(path)
     assert len(report.resampled) == 2 and '3 -> 8 bands' in str(report)
     assert model(torch.randn(1, 8, 56, 56))[0].isfinite().all()
+
+
+def test_a_warm_start_from_rgb_on_8_bands(tmp_path):
+    """Bands count as normalised as the ViT's images were: nothing is folded, nothing is flipped."""
+    vit = random_vit('vit')
+    path = save_weights(vit.state_dict(), tmp_path / 'vit.safetensors')
+    model = ViTTM(arch=WARM_ARCH, img_size=64, process_patch_size=16, memory_patch_size=16, in_channels=8)
+    assert '3 -> 8 bands' in str(model.warm_start(path))
+    theirs = vit.patch_embed.proj.weight
+    expected = torch.stack([theirs[:, band % 3] for band in range(8)], 1) * 3 / 8
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(2, 8, 64, 64, generator=generator) for _ in range(2)]
+    said = finish(model, batches, Images((1000., ) * 8, (300., ) * 8))
+    assert torch.allclose(model.encoder.memory_stream.proj.weight, expected, atol=1e-6)
+    assert 'not known: taken as here' in said[0] and model(batches[0])[0].isfinite().all()
+
+
+def test_a_normalisation_of_other_channels(tmp_path):
+    path = save_weights(random_vit('vit').state_dict(), tmp_path / 'vit.safetensors')
+    model = ViTTM(arch=WARM_ARCH, img_size=64, process_patch_size=16, memory_patch_size=16, in_channels=8)
+    with pytest.raises(InputError, match='mean and std are of 3 channels, the model takes 8 bands; leave them out'):
+        model.warm_start(path, mean=[120.] * 3, std=[60.] * 3)
+
+
+def test_bands_of_colours_are_rgb():
+    """LoadBands reads red, green, blue, where MMSegmentation's own loader gives BGR that is swapped afterwards."""
+    model = torch.nn.Module()
+    model.data_preprocessor = BandsPreProcessor([1., 2., 3.], [4., 5., 6.])
+    assert normalisation_of(model) == (Images((1., 2., 3.), (4., 5., 6.)), True)
