@@ -96,6 +96,10 @@ def make_box(folder: Path) -> Path:
     _run_tools(folder)
     _write_checkpoints(folder / 'checkpoints', folder / 'work' / 'iter_2.pth')
     _write_odd(folder)
+    (folder / 'lists').mkdir()
+    (folder / 'lists' / 'classes.txt').write_text('\n'.join(f'class {number}' for number in range(15)))
+    (folder / 'lists' / 'val.txt').write_text('images/validation/0.jpg\n')
+    (folder / 'set' / 'classes.txt').write_text('sky\ntree\nroad\n')
     return folder
 
 

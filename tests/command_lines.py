@@ -22,7 +22,8 @@ from tiny_models import ROOT
 from watched_runs import Done, faults, run, shell_command, signatures
 
 TOOLS = ('autolabel.py', 'benchmark.py', 'check_dataset.py', 'complexity.py', 'convert_checkpoint.py',
-         'draw_architecture.py', 'evaluate.py', 'infer.py', 'laboratory.py', 'plot.py', 'test.py', 'train.py')
+         'draw_architecture.py', 'evaluate.py', 'infer.py', 'laboratory.py', 'new_dataset.py', 'plot.py', 'test.py',
+         'train.py')
 # Options that only appear with a wrong value, or not at all.
 TAKES_MINUTES = {'compile', 'latency', 'paper', 'stages', 'tta'}
 LONG_BY_RIGHT = {'images', 'warmup', 'repeat'}  # a great number is a long run, and no fault
@@ -33,15 +34,16 @@ KINDS = {'config': 'config', 'configs': 'config', 'checkpoint': 'weights', 'sour
          'json': 'file', 'output': 'file', 'target': 'target', 'device': 'device', 'cfg_options': 'setting',
          'opacity': 'fraction', 'plan': 'plan', 'only': 'pattern', 'NAME=DIR': 'named',
          'miou': 'miou', 'segmentor': 'segmentor', 'title': 'text', 'CONFIG': 'config', 'CHECKPOINT': 'weights',
+         'IMAGES': 'own images', 'LABELS': 'labels', 'new_config': 'new config', 'NAMES': 'classes', 'LIST': 'list', 'NUMBERS': 'labels of void',
          'warm_start': 'weights', 'DIR': 'out', 'FILE': 'file', 'N': 'number', 'PIXELS': 'number',
          'SECONDS': 'number',
          'int': 'number', 'positive': 'number', 'float': 'fraction'}
 NOT_BESIDE = {'image_size': {'data_root'}, 'throughput': {'data_root', 'image_size'}, 'batch_size': {'config'},
               'device': {'config'}}
 ENDINGS = {'config': '.py', 'plan': '.yaml', 'weights': '.pth', 'results': '.json', 'file': '.json',
-           'target': '.safetensors', 'media': '.jpg'}
-OUTPUTS = {'out', 'work', 'file', 'target'}
-PATHS = OUTPUTS | {'config', 'plan', 'weights', 'media', 'results', 'data'}
+           'target': '.safetensors', 'media': '.jpg', 'new config': '.py', 'list': '.txt'}
+OUTPUTS = {'out', 'work', 'file', 'target', 'new config'}
+PATHS = OUTPUTS | {'config', 'plan', 'weights', 'media', 'results', 'data', 'own images', 'labels', 'list'}
 
 
 class _Seen(Exception):
@@ -131,6 +133,8 @@ def random_line(tool: str, parser: argparse.ArgumentParser, number: int) -> Line
         chosen = value(chance, kind, wrong)
         if kind in OUTPUTS:
             outputs.append(chosen)
+        if kind == 'new config' and chosen.endswith('.py'):  # beside it is a folder of its name
+            outputs.append(chosen.removesuffix('.py'))
         if kind == 'setting' and chosen.startswith('work_dir='):
             outputs.append(chosen.partition('=')[2])
         return chosen
@@ -165,7 +169,7 @@ def random_line(tool: str, parser: argparse.ArgumentParser, number: int) -> Line
 
 # Options without which a run would be long; defaults of where a tool writes.
 SHORT = {'benchmark.py': {'images': ('--images', '1'), 'warmup': ('--warmup', '0')},
-         'check_dataset.py': {'workers': ('--workers', '1')},
+         'check_dataset.py': {'workers': ('--workers', '1')}, 'new_dataset.py': {'workers': ('--workers', '1')},
          'laboratory.py': {'stages': ('--stages', 'score', 'speed', 'report')}}
 DEFAULT_OUTPUTS = {'train.py': ['work_dirs'], 'test.py': ['work_dirs'],
                    'laboratory.py': ['benchmarks', 'work_dirs'],

@@ -180,6 +180,8 @@ def _wrong_ends(done: Done, tool: str):
         yield f'traceback: {_cause(both)}'
     elif done.status == 1 and tool == 'check_dataset.py' and 'problems in' in done.out:
         pass
+    elif done.status == 1 and tool == 'new_dataset.py' and 'nothing was written' in ' '.join(done.out.split()):
+        pass
     elif done.status not in (0, 2):
         yield f'ends with status {done.status}'
     elif done.status == 2:

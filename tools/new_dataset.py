@@ -28,13 +28,13 @@ def parse_args() -> argparse.Namespace:
         'MMSegmentation does not read (coloured masks, polygons, 16 bits) become label maps in a new folder beside '
         'them. The exit status is 0 where all is well, 1 where files are wrong, 2 where the command is, or the data '
         'can be read in two ways. See docs/own_data.md.')
-    parser.add_argument('images', help='folder of the images; alone, the folder of the whole data set: images/ and '
-                        'annotations/, labels/ or masks/, with train/ and val/ in them or without, or the layout of '
-                        'Cityscapes, PASCAL VOC or COCO')
-    parser.add_argument('labels', nargs='?', help='folder of the labels, or a JSON file of COCO polygons, as Label '
-                        'Studio and CVAT export them')
-    parser.add_argument('-o', '--out', required=True, metavar='FILE', help='the config to write, such as '
-                        'configs/mine.py; lists and report go to the folder configs/mine beside it')
+    parser.add_argument('images', metavar='IMAGES', help='folder of the images; alone, the folder of the whole data '
+                        'set: images/ and annotations/, labels/ or masks/, with train/ and val/ in them or without, or '
+                        'the layout of Cityscapes, PASCAL VOC or COCO')
+    parser.add_argument('labels', metavar='LABELS', nargs='?', help='folder of the labels, or a JSON file of COCO '
+                        'polygons, as Label Studio and CVAT export them')
+    parser.add_argument('-o', '--out', dest='new_config', required=True, metavar='FILE', help='the config to write, '
+                        'such as configs/mine.py; lists and report go to the folder configs/mine beside it')
     parser.add_argument('--classes', metavar='NAMES', help='a,b,c in the order of their labels, or 7:a,11:b with '
                         'these; or a file with a class per line, for coloured masks with its colour: road 128 64 '
                         '128. Classes called void or unlabelled do not count (default: classes.txt, labelmap.txt and '
@@ -42,11 +42,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--zero', choices=ZERO, help='what label 0, or what lies outside of all polygons, means, where '
                         'that cannot be seen: it does not count; it is a class of its own that is not among the '
                         'classes; or it is the first class')
-    parser.add_argument('--void', metavar='LABELS', type=_labels, default=(), help='further labels that do not count, '
+    parser.add_argument('--void', metavar='NUMBERS', type=_labels, default=(), help='further labels that do not count, '
                         'such as 0,254; 255 never does')
-    parser.add_argument('--train-list', metavar='FILE', help='text with the name of an image per line: those that '
+    parser.add_argument('--train-list', metavar='LIST', help='text with the name of an image per line: those that '
                         'train; with --val-list')
-    parser.add_argument('--val-list', metavar='FILE', help='likewise those that validate; without --train-list all '
+    parser.add_argument('--val-list', metavar='LIST', help='likewise those that validate; without --train-list all '
                         'others train')
     parser.add_argument('--val-share', metavar='SHARE', type=float, help='draw so many of the images to validate, 0 to '
                         '1 (default: as folders or lists say, else 0.2)')
@@ -85,8 +85,8 @@ def main() -> None:
     """Runs the command line."""
     args = parse_args()
     lists = tuple((split, file) for split, file in (('train', args.train_list), ('val', args.val_list)) if file)
-    wishes = Wishes(args.images, args.labels, args.out, args.classes, args.zero, args.void, lists, args.val_share,
-                    args.seed, args.budget, args.class_weight, args.allow_missing, args.overwrite)
+    wishes = Wishes(args.images, args.labels, args.new_config, args.classes, args.zero, args.void, lists,
+                    args.val_share, args.seed, args.budget, args.class_weight, args.allow_missing, args.overwrite)
     console = open_console()
     try:
         with Reporter(console, 'files') as reporter:
@@ -101,7 +101,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write('interrupted; no config was written\n')
         sys.exit(130)
-    show(console, summary, Path(args.out))
+    show(console, summary, Path(args.new_config))
 
 
 def show(console: Console, summary: Summary, config: Path) -> None:

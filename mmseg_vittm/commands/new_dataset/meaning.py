@@ -66,6 +66,12 @@ def find_meaning(places: Mapping[int, str], entries: Sequence[ClassEntry] | None
         meaning.void.append(meaning.values.pop(number))
         meaning.classes.pop(number)
     meaning.void = sorted(set(meaning.void))
+    both = [number for number, value in enumerate(meaning.values) if value in meaning.void]
+    if both:
+        number = both[0]
+        raise InputError(f'label {meaning.values[number]} is void by void={",".join(map(str, void))}, and '
+                         f'{meaning.classes[number].name} by the order of the classes; leave it out there, or give '
+                         f'classes their labels, such as {meaning.values[-1]}:{meaning.classes[-1].name}')
     if len(meaning.classes) < 2:
         names = ', '.join(entry.name for entry in meaning.classes)
         raise InputError(f'there is one class only ({names}), and nothing to tell it from; give one more class, or '

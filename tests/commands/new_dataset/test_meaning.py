@@ -60,6 +60,7 @@ def test_numbered_classes():
     ([0, 1], 'a', dict(zero='void'), ['one class only (a)', 'zero=background']),
     ([0, 1, 2], ['a', 'unlabelled'], dict(zero='class'), ['label 2 above the 2 classes']),
     ([0, 1], ['a', 'unlabelled'], {}, ['one class only (a)']),
+    ([0, 1, 2], 'abc', dict(void=(1, )), ['label 1 is void by void=1, and b by the order', '2:c']),
 ])
 def test_what_cannot_be_seen(values, names, wishes, parts):
     with pytest.raises(InputError) as raised:
