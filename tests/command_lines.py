@@ -34,7 +34,8 @@ KINDS = {'config': 'config', 'configs': 'config', 'checkpoint': 'weights', 'sour
          'json': 'file', 'output': 'file', 'target': 'target', 'device': 'device', 'cfg_options': 'setting',
          'opacity': 'fraction', 'plan': 'plan', 'only': 'pattern', 'NAME=DIR': 'named',
          'miou': 'miou', 'segmentor': 'segmentor', 'title': 'text', 'CONFIG': 'config', 'CHECKPOINT': 'weights',
-         'IMAGES': 'own images', 'LABELS': 'labels', 'new_config': 'new config', 'NAMES': 'classes', 'LIST': 'list', 'NUMBERS': 'labels of void',
+         'IMAGES': 'own images', 'LABELS': 'labels', 'new_config': 'new config', 'NAMES': 'classes', 'LIST': 'list',
+         'NUMBERS': 'labels of void',
          'warm_start': 'weights', 'DIR': 'out', 'FILE': 'file', 'N': 'number', 'PIXELS': 'number',
          'SECONDS': 'number',
          'int': 'number', 'positive': 'number', 'float': 'fraction'}
