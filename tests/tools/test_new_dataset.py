@@ -66,8 +66,8 @@ def test_every_budget_gives_a_config_that_builds(tmp_path, monkeypatch, mmseg_sc
         for number, path in enumerate(sorted((root / 'images').iterdir())):
             pixels = np.random.default_rng(number).integers(0, 5000, (5, *SIZE)).astype(np.uint16)
             with rasterio.open(path.with_suffix('.tif'), 'w', driver='GTiff', count=5, height=SIZE[0], width=SIZE[1],
-                               dtype='uint16') as file:
-                file.write(pixels)
+                               dtype='uint16', nodata=0 if number == 1 else None) as file:
+                file.write(pixels + 1)
             path.unlink()
     run_inside(monkeypatch, 'new_dataset.py', root, '--classes', ABC, '-o', tmp_path / 'mine.py', '--budget', budget,
                '--workers', '1', '--class-weight')
@@ -77,6 +77,7 @@ def test_every_budget_gives_a_config_that_builds(tmp_path, monkeypatch, mmseg_sc
     assert cfg.model.decode_head.loss_decode.class_weight and cfg.model.decode_head.num_classes == 3
     assert cfg.model.test_cfg.crop_size == cfg.crop_size and cfg.crop_size[0] % 32 == 0 or budget == 'small'
     if bands == 5:
+        assert cfg.train_pipeline[0].fill == cfg.model.data_preprocessor.mean == cfg.band_means
         images = [line.split('\t')[0] for line in (tmp_path / 'mine/train.txt').read_text().splitlines()]
         pixels = np.concatenate([rasterio.open(root / name).read().reshape(5, -1) for name in images], axis=1)
         assert cfg.model.data_preprocessor.mean == pytest.approx(pixels.mean(1), rel=1e-4)

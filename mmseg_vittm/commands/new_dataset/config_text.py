@@ -66,12 +66,18 @@ data_root = {str(summary.root)!r}
 {_listed('palette', [list(colour) for colour in summary.palette])}
 metainfo = dict(classes=classes, palette=palette)
 crop_size = {settings.crop}  # height, width: {crop}
-scale = {settings.scale}  # the longer and the shorter side of images, in pixels, at most"""
+scale = {settings.scale}  # the longer and the shorter side of images, in pixels, at most{_means(summary)}"""
+
+
+def _means(summary: Summary) -> str:
+    """Returns the line of what pixels without data become, where there are some."""
+    return f'\nband_means = {_numbers(summary.mean)}  # what pixels without data become' * summary.has_gaps
 
 
 def _model(summary: Summary, budget: Budget, settings: Settings, weigh: bool) -> str:
     if summary.takes_bands:
-        numbers = (f'        mean={_numbers(summary.mean)},  # of each band, over all pixels that train\n'
+        mean = 'band_means' if summary.has_gaps else _numbers(summary.mean)
+        numbers = (f'        mean={mean},  # of each band, over all pixels that train\n'
                    f'        std={_numbers(summary.std)},\n')
         preprocessor = ("dict(\n        _delete_=True,\n        type='BandsPreProcessor',\n"
                         f'{numbers}        size=crop_size)')
@@ -109,7 +115,8 @@ def _numbers(numbers) -> str:
 
 
 def _pipelines(summary: Summary, settings: Settings) -> str:
-    load = (f"dict(type='LoadBands', num_bands={summary.bands})" if summary.takes_bands
+    fill = ', fill=band_means' * summary.has_gaps
+    load = (f"dict(type='LoadBands', num_bands={summary.bands}{fill})" if summary.takes_bands
             else "dict(type='LoadImageFromFile')")
     jitter = "dict(type='BandJitter')" if summary.takes_bands else "dict(type='PhotoMetricDistortion')"
     ratio = '(0.75, 1.33)' if summary.takes_bands else '(0.5, 2.0)'

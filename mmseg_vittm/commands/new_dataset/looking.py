@@ -29,6 +29,7 @@ class Look:
         dtype: Type of their numbers.
         sums: Of each band: its pixels with data, their sum, and that of their squares (3, C).
         digest: Of the image's bytes; of the same images the same.
+        has_gaps: Whether its file says which value is no data.
         kind: Of label file, see `label_files`.
         counts: Pixels of each value of the label.
         palette: Colours of a label file with a palette.
@@ -40,6 +41,7 @@ class Look:
     dtype: str = 'uint8'
     sums: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
     digest: str = ''
+    has_gaps: bool = False
     kind: str = INDEX
     counts: dict[int, int] = field(default_factory=dict)
     palette: np.ndarray | None = None
@@ -81,7 +83,8 @@ def look_at(one: Pair, drawing: Drawing | None, source: str) -> Look:
         DataError: Something is wrong with it.
     """
     image, nodata, digest = _read_image(one)
-    look = Look(image.shape[:2], image.shape[2], str(image.dtype), _sums(image, nodata, one), digest)
+    look = Look(image.shape[:2], image.shape[2], str(image.dtype), _sums(image, nodata, one), digest,
+                nodata is not None and any(value is not None for value in nodata))
     if drawing is not None:
         labels = draw(drawing, look.size, source)
         look.counts = {int(value): int(count) for value, count in zip(*np.unique(labels, return_counts=True),

@@ -318,6 +318,7 @@ def _fill(summary: Summary, split: dict[str, list[Pair]], pairs: list[Pair], fin
         count, total, squares = np.sum([looks.looks[at[one]].sums for one in split['train']], axis=0)
         mean = total / np.maximum(count, 1)
         deviation = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0))
+        summary.has_gaps = any(look.has_gaps for look in looks.looks)
         summary.mean = mean.tolist()
         summary.std = np.where(deviation > 0, deviation, 1.0).tolist()  # of a band that is the same everywhere
 

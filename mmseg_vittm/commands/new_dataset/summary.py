@@ -31,6 +31,7 @@ class Summary:
         bands: Channels of the images.
         dtype: Type of their numbers.
         takes_bands: Whether they are read by `LoadBands`.
+        has_gaps: Whether files say which value is no data.
         mean: Of each band, over all pixels that train.
         std: Likewise.
         said: Sentences that tell what was seen.
@@ -51,6 +52,7 @@ class Summary:
     bands: int = 3
     dtype: str = 'uint8'
     takes_bands: bool = False
+    has_gaps: bool = False
     mean: Sequence[float] = ()
     std: Sequence[float] = ()
     said: list[str] = field(default_factory=list)
