@@ -1,6 +1,5 @@
 """`ClassCrop`: crops around a pixel of any class in the image, each class alike."""
 import numpy as np
-from mmcv.transforms.utils import cache_randomness
 from mmseg.datasets.transforms import RandomCrop
 from mmseg.registry import TRANSFORMS
 
@@ -30,7 +29,6 @@ class ClassCrop(RandomCrop):
         super().__init__(crop_size, cat_max_ratio, ignore_index)
         self.prob = prob
 
-    @cache_randomness
     def crop_bbox(self, results: dict) -> tuple[int, int, int, int]:
         """Returns where to crop: (top, bottom, left, right)."""
         if np.random.random() >= self.prob:
