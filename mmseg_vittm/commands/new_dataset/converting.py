@@ -114,7 +114,7 @@ def convert(pairs: Sequence[Pair], places: Sequence[Path], table: dict[int, int]
     classes = np.array([table[key] for key in keys.tolist()], np.uint8)
     for number, (one, place) in enumerate(zip(pairs, places, strict=True)):
         if drawings is not None:
-            labels = draw(drawings[number], drawings[number].size or _size(one.image), sources[number])
+            labels = draw(drawings[number], drawings[number].stated_size or _size(one.image), sources[number])
         else:
             label = read_label(one.label)
             labels = as_colour(label.labels) if are_colours and label.kind == GREY else label.labels

@@ -19,11 +19,11 @@ class Drawing(NamedTuple):
 
     Attributes:
         image: The image's file.
-        size: (height, width) that the file of polygons says; None where it does not.
+        stated_size: (height, width) that the file of polygons says; None where it does not.
         shapes: Each its class, counted from 1, and its outline as COCO has it: lists of x, y, ..., or an RLE.
     """
     image: Path
-    size: tuple[int, int] | None
+    stated_size: tuple[int, int] | None
     shapes: list[tuple[int, list | dict]]
 
 
@@ -140,9 +140,9 @@ def draw(drawing: Drawing, size: tuple[int, int], file: str) -> np.ndarray:
     Raises:
         DataError: Its size is another one, or an outline cannot be drawn.
     """
-    if drawing.size not in (None, size):
+    if drawing.stated_size not in (None, size):
         raise DataError(file, 'says that {} is {} x {} pixels, it is {} x {}'.format(
-            drawing.image, *drawing.size[::-1], *size[::-1]), 'give the images that were annotated')
+            drawing.image, *drawing.stated_size[::-1], *size[::-1]), 'give the images that were annotated')
     labels = np.zeros(size, np.uint8)
     for number, outline in drawing.shapes:
         labels[_mask(outline, size, drawing.image, file)] = number
