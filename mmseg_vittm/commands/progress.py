@@ -42,7 +42,7 @@ class Reporter:
 
     def __init__(self, console: Console, unit: str, before: int = 0):
         self.console, self.unit, self.start, self.tenth = console, unit, time.monotonic(), -1
-        self.before = before
+        self.before = self.done = before
         self.bar = Progress(*bar_columns(), console=console, disable=not console.is_terminal)
         self.task = self.bar.add_task('', total=None, completed=before)
 
@@ -54,7 +54,10 @@ class Reporter:
         self.bar.__exit__(*error)
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        """Shows that `done` of `total` steps are done, and what goes on."""
+        """Shows that `done` of `total` steps are done, and what goes on; fewer than before begin something new."""
+        if done < self.done:
+            self.start, self.tenth, self.before = time.monotonic(), -1, 0
+        self.done = done
         self.bar.update(self.task, completed=done, total=total, description=what)
         if not self.console.is_terminal and done > self.before and 10 * done // total > self.tenth:
             self.tenth = 10 * done // total

@@ -1,4 +1,5 @@
 """MMSegmentation's transforms that read files, with every file checked: a good one gives the same pixels."""
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -125,10 +126,16 @@ def use_checked_transforms(step: Any, dataset: BaseDataset, num_classes: int | N
     return visit(step)
 
 
+def steps_in(node: Any) -> Iterator[BaseTransform]:
+    """Yields the transforms of a pipeline, and those that they hold."""
+    if isinstance(node, BaseTransform):
+        yield node
+    nodes = node if type(node) in (list, tuple) else vars(node).values() if isinstance(
+        node, (BaseTransform, Compose)) else ()
+    for one in nodes:
+        yield from steps_in(one)
+
+
 def has_step(step: Any, kind: type) -> bool:
     """Tells whether a pipeline, or what its transforms hold, has a transform of a class."""
-    if isinstance(step, kind):
-        return True
-    nodes = step if type(step) in (list, tuple) else vars(step).values() if isinstance(
-        step, (BaseTransform, Compose)) else ()
-    return any(has_step(node, kind) for node in nodes)
+    return any(isinstance(one, kind) for one in steps_in(step))

@@ -97,6 +97,18 @@ def decoder_says() -> Iterator[list[str]]:
             said.extend(file.read().decode(errors='replace').splitlines())
 
 
+def check_said(said: Sequence[str], name: str) -> None:
+    """Checks that what `decoder_says` gathered is no word on damage.
+
+    Raises:
+        DataError: It is.
+    """
+    corrupt = [line for line in said
+               if 'Corrupt JPEG data' in line and 'extraneous bytes before marker 0xd9' not in line]
+    if corrupt:
+        raise DataError(name, f'damaged: the decoder says {corrupt[0]!r}', AGAIN)
+
+
 def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
     """Loads a sample as training and testing do.
 
@@ -110,10 +122,7 @@ def look_at(sample: Sample) -> tuple[list[Fault], np.ndarray | None]:
         try:
             with decoder_says() as said:
                 step(results)
-            corrupt = [line for line in said if 'Corrupt JPEG data' in line and 'extraneous bytes before marker 0xd9'
-                       not in line]
-            if corrupt:
-                raise DataError(name, f'damaged: the decoder says {corrupt[0]!r}', AGAIN)
+            check_said(said, name)
         except DataError as error:
             faults.append(Fault.of(error, name))
         except (Exception, SystemExit) as error:  # of any transform: it must not end the look at all other files

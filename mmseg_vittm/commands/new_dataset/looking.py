@@ -10,7 +10,7 @@ import numpy as np
 from ...datasets.bands.reading import is_raster, raster_info, read_bands, read_with_nodata
 from ...datasets.crash_proof import Died, run_in_processes
 from ...datasets.image_files import AGAIN, damage, decode, read_file
-from ...datasets.survey import Fault, decoder_says
+from ...datasets.survey import Fault, check_said, decoder_says
 from ...errors import DataError, InputError, one_line
 from .label_files import INDEX, counted, read_label
 from .pairs import Pair
@@ -115,10 +115,7 @@ def _read_image(one: Pair) -> tuple[np.ndarray, Sequence[float | None] | None, s
         return read_bands(name), None, digest
     with decoder_says() as said:
         image = decode(content, name, 'color', 'cv2')[..., ::-1]
-    corrupt = [line for line in said if 'Corrupt JPEG data' in line and 'extraneous bytes before marker 0xd9'
-               not in line]
-    if corrupt:
-        raise DataError(name, f'damaged: the decoder says {corrupt[0]!r}', AGAIN)
+    check_said(said, name)
     return image, None, digest
 
 

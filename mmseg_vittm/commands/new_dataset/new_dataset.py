@@ -127,11 +127,12 @@ def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress
     budget = BUDGETS[wishes.budget]
     settings = settings_for(budget, summary.sizes['train'], len(summary.pairs['train']), summary.takes_bands)
     text = config_text(summary, budget, settings, Path(os.path.abspath(config)), configs, wishes.weigh_classes)
+    lists = {name: ''.join(f'{_below(one.image, summary.root)}\t{_below(one.label, summary.root)}\n' for one in chosen)
+             for name, chosen in summary.pairs.items()}
     if places is not None:
         convert(pairs, places, table, are_colours, drawings, sources, progress)
-    for name, chosen in summary.pairs.items():
-        lines = [f'{_below(one.image, summary.root)}\t{_below(one.label, summary.root)}\n' for one in chosen]
-        write_whole(folder / f'{name}.txt', ''.join(lines).encode(errors='surrogateescape'))
+    for name, lines in lists.items():
+        write_whole(folder / f'{name}.txt', lines.encode(errors='surrogateescape'))
     write_report(folder / REPORT, summary, layout.left_out, settings, progress)
     write_whole(config, text)  # the last, so that a config has all that it names
     return summary

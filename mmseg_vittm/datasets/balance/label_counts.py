@@ -1,17 +1,16 @@
 """How many pixels of each class the labels of a training set have, image by image."""
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from mmcv.transforms import BaseTransform
-from mmengine.dataset import Compose
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.logging import MMLogger
 from mmseg.datasets.transforms import LoadAnnotations
 
 from ...errors import DataError, InputError
+from ..checked_transforms import steps_in
 from ..listing import built_leaves
 
 THREADS = 8
@@ -35,7 +34,7 @@ def label_counts(dataset: Sequence) -> np.ndarray:
         InputError: The data set has no labels.
     """
     whole = getattr(dataset, 'dataset', dataset)
-    load = next((step for leaf in built_leaves(whole) for step in _steps(getattr(leaf, 'pipeline', None))
+    load = next((step for leaf in built_leaves(whole) for step in steps_in(leaf.pipeline)
                  if isinstance(step, LoadAnnotations)), None)
     if load is None:
         raise InputError(f'{type(whole).__name__}: its pipeline loads no labels (LoadAnnotations), by which images '
@@ -62,7 +61,7 @@ def label_counts(dataset: Sequence) -> np.ndarray:
     return counts
 
 
-def _counted(count, numbers: range) -> np.ndarray:
+def _counted(count: Callable[[int], np.ndarray], numbers: range) -> np.ndarray:
     """Returns the counts of some samples (n, 255); says how it goes on where that takes long."""
     logger, began = MMLogger.get_current_instance(), time.monotonic()
     said = began
@@ -76,14 +75,3 @@ def _counted(count, numbers: range) -> np.ndarray:
                 left = (now - began) / done * (len(numbers) - done)
                 logger.info(f'Counting the classes of labels: {done} of {len(numbers)}, {left:.0f} s left')
     return found
-
-
-def _steps(node: object) -> list:
-    """Returns the transforms of a pipeline, and those that they hold."""
-    if isinstance(node, (list, tuple)):
-        return [step for one in node for step in _steps(one)]
-    if isinstance(node, Compose):
-        return _steps(node.transforms)
-    if isinstance(node, BaseTransform):
-        return [node, *_steps([value for value in vars(node).values() if isinstance(value, (list, tuple, Compose))])]
-    return []
