@@ -1,10 +1,13 @@
 """A full disk, for as long as a function runs: in a process of its own, whose files may not grow beyond a size."""
+import logging
 import os
 import pickle
 import resource
 import sys
 import warnings
 from collections.abc import Callable
+
+from mmengine.logging import MMLogger
 
 
 def with_small_files(most: int, function: Callable, *arguments) -> BaseException | None:
@@ -20,6 +23,7 @@ def with_small_files(most: int, function: Callable, *arguments) -> BaseException
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
             sys.stdout = sys.stderr = open(os.devnull, 'w')  # noqa: SIM115  (for the rest of this process)
+            _close_logs()
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
             function(*arguments)
         except BaseException as caught:  # noqa: B036  (is what is asked for)
@@ -31,6 +35,12 @@ def with_small_files(most: int, function: Callable, *arguments) -> BaseException
         content = file.read()
     os.waitpid(child, 0)
     return pickle.loads(content)
+
+
+def _close_logs() -> None:
+    """Takes leave of the log files that trainings of other tests have opened in this process: they may be larger."""
+    for logger in MMLogger._instance_dict.values():
+        logger.handlers = [handler for handler in logger.handlers if not isinstance(handler, logging.FileHandler)]
 
 
 def tree(folder) -> dict[str, bytes | str]:
