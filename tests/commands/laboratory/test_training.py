@@ -19,7 +19,6 @@ from mmseg_vittm.commands.laboratory.laboratory import Laboratory
 from mmseg_vittm.commands.laboratory.plan import Run
 from mmseg_vittm.commands.laboratory.plan_file import read_plan
 from mmseg_vittm.commands.laboratory.training import Training, to_train
-from mmseg_vittm.commands.progress import Reporter
 from mmseg_vittm.engine.work_dir.lock import LOCK
 from mmseg_vittm.errors import InputError, TrainingError, TrainingStopped
 
@@ -180,15 +179,6 @@ def test_a_report_may_be_written_meanwhile(lab, tmp_path):
         carry_out(laboratory.plan, str(tmp_path / 'out'), str(laboratory.work_dir), {}, [], ['report'], 1, False, False,
                   STUB, Console(file=io.StringIO()))
     assert 'Not trained, seed 0: a.' in (tmp_path / 'out' / 'table.md').read_text()
-
-
-def test_what_was_done_before_says_nothing_of_the_time_that_is_left(monkeypatch):
-    said, now = io.StringIO(), iter([100.0, 110.0])
-    monkeypatch.setattr('mmseg_vittm.commands.progress.time.monotonic', lambda: next(now))
-    report = Reporter(Console(file=said, width=200), 'iterations', before=900)
-    report(900, 1000, 'nothing yet')
-    report(920, 1000, 'training')
-    assert said.getvalue() == 'training: 920/1000 iterations, 10 s, ETA 40 s\n'
 
 
 @pytest.mark.parametrize(('only', 'runs'), [
