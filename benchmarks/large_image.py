@@ -1,7 +1,8 @@
 """Memory and speed of tools/infer.py on large GeoTIFFs: python benchmarks/large_image.py -o DIR
 
 Draws GeoTIFFs of several sizes, 3 bands of 8 bits, of shapes and noise; segments each by tools/infer.py in a process of
-its own with a small ViTTM of random weights; writes what that took to `large_image.json`, and removes the rest.
+its own, with a small ViTTM of random weights or the model of a config; writes what that took to `large_image.json`, and
+removes the rest.
 """
 import argparse
 import json
@@ -29,6 +30,8 @@ from mmseg_vittm.outputs import claim_folder, write_whole
 ROOT = Path(__file__).resolve().parents[1]
 NAME = 'large_image.json'
 BLOCK = 512
+SMALL = ('ViTTM of width 48 and 2 layers, patches of 64 and 32, a linear head, 14 classes, random weights; windows of '
+         '512 x 512, every 480')
 CONFIG = """_base_ = '{base}'
 crop_size = (512, 512)
 model = dict(
@@ -52,6 +55,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--sizes', type=whole(64, 200000), nargs='+', default=[64, 3000, 10000, 30000],
                         metavar='PIXELS', help='sides of the images (default: 64, for what the process has before, '
                         '3000, 10000 and 30000)')
+    parser.add_argument('--config', metavar='CONFIG', help='of the model, whose weights are random (default: a small '
+                        'one)')
     parser.add_argument('--threads', type=whole(1, 1024), default=2, help="of PyTorch's (default: %(default)s)")
     parser.add_argument('--scratch', metavar='DIR', help='where images and results go for the time being: some 3 GB '
                         'for 30000 pixels (default: a temporary folder)')
@@ -61,11 +66,13 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_model(folder: Path) -> tuple[Path, Path]:
-    """Writes a config and a checkpoint of random weights, whose labels differ from place to place."""
-    config, checkpoint = folder / 'model.py', folder / 'model.pth'
-    config.write_text(CONFIG.format(base=ROOT / 'configs' / 'segmenter_vittm_t_toy.py'))
+def make_model(folder: Path, given: str | None) -> tuple[Path, Path]:
+    """Writes a config, if none is given, and a checkpoint of random weights, whose labels differ from place to place."""
+    config, checkpoint = Path(given or folder / 'model.py'), folder / 'model.pth'
+    if not given:
+        config.write_text(CONFIG.format(base=ROOT / 'configs' / 'segmenter_vittm_t_toy.py'))
     cfg = Config.fromfile(config)
+    cfg.model.backbone.init_cfg = None
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = MODELS.build(cfg.model)
@@ -137,14 +144,13 @@ def main() -> None:
     claim_folder(args.out, [NAME], args.overwrite)
     console, records = open_console(), []
     with tempfile.TemporaryDirectory(dir=args.scratch) as folder:
-        config, checkpoint = make_model(Path(folder))
+        config, checkpoint = make_model(Path(folder), args.config)
         for size in args.sizes:
             records.append(measure(size, config, checkpoint, Path(folder), args.threads))
             console.print(records[-1])
     torch.set_num_threads(args.threads)
     conditions = dict(
-        model='ViTTM of width 48 and 2 layers, patches of 64 and 32, a linear head, 14 classes, random weights; '
-        'windows of 512 x 512, every 480',
+        model=f'{args.config}, random weights' if args.config else SMALL,
         device=describe_machine(torch.device('cpu')), dtype='fp32', versions=versions(), note=args.note,
         timer='the whole process of tools/infer.py, from its start; peak_mib is its largest resident memory, with '
         'PyTorch and all imports')

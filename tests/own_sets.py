@@ -68,4 +68,4 @@ def make(root: Path, images: Path, labels: Path | None = None, **wishes) -> Summ
     """What `tools/new_dataset.py` makes of a set, as `root/mine.py`."""
     from tiny_models import ROOT
     return make_dataset(Wishes(str(images), labels and str(labels), str(root / 'mine.py'), **wishes),
-                        ROOT / 'configs', 1, lambda done, total, what: None)
+                        ROOT / 'configs', 1, lambda done, total, what: None)[0]

@@ -90,7 +90,7 @@ def main() -> None:
     console = open_console()
     try:
         with Reporter(console, 'files') as reporter:
-            summary = make_dataset(wishes, CONFIGS, args.workers, reporter)
+            summary, settings = make_dataset(wishes, CONFIGS, args.workers, reporter)
     except FaultsFound as error:
         faults = [fault._replace(remedy=as_flags(fault.remedy)) for fault in error.faults]
         console.print(fault_table(faults, SHOWN))
@@ -101,10 +101,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write('interrupted; no config was written\n')
         sys.exit(130)
-    show(console, summary, Path(args.new_config))
+    show(console, summary, settings.iterations, Path(args.new_config))
 
 
-def show(console: Console, summary: Summary, config: Path) -> None:
+def show(console: Console, summary: Summary, iterations: int, config: Path) -> None:
     """Prints what was found and written, and what to do next."""
     images = {split: (counts[:, :-1] > 0).sum(0) for split, counts in summary.counts.items()}
     console.print(histogram_table(summary.classes, summary.pixels, images, int(summary.counts['train'][:, -1].sum())))
@@ -113,8 +113,10 @@ def show(console: Console, summary: Summary, config: Path) -> None:
     splits = ', '.join(f'{len(pairs):,} to {dict(train="train", val="validate").get(split, split)}'
                        for split, pairs in summary.pairs.items())
     for line in (f'{splits}', f'Config: {config}', f'Report: {config.with_suffix("") / REPORT}',
-                 f'Train: python tools/train.py {config}'):
-        console.print(line, markup=False, highlight=False)
+                 f'Train: python tools/train.py {config}',
+                 f'Evaluate: python tools/evaluate.py {config} work_dirs/{config.stem}/iter_{iterations}.pth '
+                 '-o evaluated'):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 if __name__ == '__main__':

@@ -33,7 +33,8 @@ def test_three_commands(tmp_path):
     config = tmp_path / 'mine.py'
     done = run_tool('new_dataset.py', root, '--classes', ABC, '-o', config, '--workers', '1')
     for part in ('sky', 'layout: images/ and labels/', '4 to train, 4 to validate', f'Config: {config}',
-                 f'python tools/train.py {config}', 'ETA'):
+                 f'python tools/train.py {config}',
+                 f'python tools/evaluate.py {config} work_dirs/mine/iter_400.pth -o evaluated', 'ETA'):
         assert part in done.stdout, done.stdout
     work_dir = tmp_path / 'work'
     run_tool('train.py', config, '--work-dir', work_dir, '--cfg-options', *TINY)

@@ -56,7 +56,12 @@ def _calibration(details: Details) -> Iterator[str]:
         return
     error, total = calibration_error(counts), counts.pixels.sum()
     said, right = counts.confidence.sum() / total, counts.right.sum() / total
-    which = 'well calibrated' if error < GOOD else 'too sure of itself' if said > right else 'not sure enough'
+    if error < GOOD:
+        which = 'well calibrated'
+    elif abs(said - right) < error / 2:
+        which = 'too sure here and not sure enough there'
+    else:
+        which = 'too sure of itself' if said > right else 'not sure enough'
     yield (f'The model is {which}: it says {percent(said, 1)}% on average, and is right in {percent(right, 1)}% of the '
            f'pixels; ECE {percent(error)}%.')
 

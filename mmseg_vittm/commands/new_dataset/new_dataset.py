@@ -11,7 +11,7 @@ from ...datasets.label_checks import IGNORED
 from ...datasets.survey import Fault
 from ...errors import DataError, InputError
 from ...outputs import claim_file, claim_folder, write_whole
-from .budgets import BUDGETS, settings_for
+from .budgets import BUDGETS, Settings, settings_for
 from .class_lists import ClassEntry, classes_beside, given_classes
 from .config_text import config_text
 from .converting import convert, describe, target_folder, targets
@@ -77,7 +77,7 @@ class FaultsFound(InputError):
         super().__init__(f'{len(faults)} of the files are wrong; nothing was written')
 
 
-def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress) -> Summary:
+def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress) -> tuple[Summary, Settings]:
     """Finds a data set, looks at all of it, and writes its config, its lists and its report.
 
     Args:
@@ -87,7 +87,7 @@ def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress
         progress: Is called after every file with the number done, that of all, and what goes on.
 
     Returns:
-        What was found.
+        What was found, and what the config sets by it.
 
     Raises:
         FaultsFound: Files are wrong.
@@ -135,7 +135,7 @@ def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress
         write_whole(folder / f'{name}.txt', lines.encode(errors='surrogateescape'))
     write_report(folder / REPORT, summary, layout.left_out, settings, progress)
     write_whole(config, text)  # the last, so that a config has all that it names
-    return summary
+    return summary, settings
 
 
 def _classes(wishes: Wishes, layout: Layout) -> tuple[list[ClassEntry] | None, list[str]]:

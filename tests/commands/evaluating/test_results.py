@@ -37,7 +37,7 @@ def results(guesses=(GUESS, RIGHT), worst=2, confidence=0.9, truth=TRUTH, **chan
         sample = dict(img_path=f'/data/images/{number}/scene.png', gt_sem_seg=dict(data=torch.tensor([truth])),
                       pred_sem_seg=dict(data=torch.tensor([guess])))
         if confidence is not None:
-            sample['confidence'] = dict(data=torch.full((1, 3, 6), confidence))
+            sample['confidence'] = dict(data=torch.as_tensor(confidence).expand(1, 3, 6))
         metric.process(dict(inputs=[torch.tensor(INPUT)]), [sample])
     metric.evaluate(len(guesses))
     return Results(**dict(
@@ -91,6 +91,13 @@ def test_findings_of_a_perfect_model():
     assert 'well calibrated' in said[-1]
     assert 'not sure enough' in findings(results([RIGHT], confidence=0.7).details)[-1]
     assert 'sure' not in ' '.join(findings(results([GUESS], confidence=None).details))
+
+
+def test_findings_of_a_model_whose_errors_cancel():
+    """It says 67.5% on average, and is right in 68.8%: but the more often the less sure it is."""
+    confidence = torch.where(torch.tensor(GUESS) == torch.tensor(TRUTH), 0.55, 0.95)
+    assert findings(results([GUESS], confidence=confidence).details)[-1].startswith(
+        'The model is too sure here and not sure enough there: it says 67.5% on average, and is right in 68.8%')
 
 
 def test_panels():
