@@ -67,7 +67,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def make_model(folder: Path, given: str | None) -> tuple[Path, Path]:
-    """Writes a config, if none is given, and a checkpoint of random weights, whose labels differ from place to place."""
+    """Writes a config, if none is given, and a checkpoint of random weights, whose labels differ by place."""
     config, checkpoint = Path(given or folder / 'model.py'), folder / 'model.pth'
     if not given:
         config.write_text(CONFIG.format(base=ROOT / 'configs' / 'segmenter_vittm_t_toy.py'))
