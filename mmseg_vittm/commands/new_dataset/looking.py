@@ -3,11 +3,12 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Literal
 
 import cv2
 import numpy as np
 
-from ...datasets.bands.reading import is_raster, raster_info, read_bands, read_with_nodata
+from ...datasets.bands.reading import is_empty, is_raster, raster_info, read_bands, read_with_nodata
 from ...datasets.crash_proof import Died, run_in_processes
 from ...datasets.image_files import AGAIN, damage, decode, read_file
 from ...datasets.survey import Fault, check_said, decoder_says
@@ -83,8 +84,9 @@ def look_at(one: Pair, drawing: Drawing | None, source: str) -> Look:
         DataError: Something is wrong with it.
     """
     image, nodata, digest = _read_image(one)
-    look = Look(image.shape[:2], image.shape[2], str(image.dtype), _sums(image, nodata, one), digest,
-                nodata is not None and any(value is not None for value in nodata))
+    has_gaps = nodata is not None and any(value is not None for value in nodata)
+    empty = has_gaps and np.stack([is_empty(image[..., band], value) for band, value in enumerate(nodata)], axis=2)
+    look = Look(image.shape[:2], image.shape[2], str(image.dtype), _sums(image, empty, one), digest, has_gaps)
     if drawing is not None:
         labels = draw(drawing, look.size, source)
         look.counts = {int(value): int(count) for value, count in zip(*np.unique(labels, return_counts=True),
@@ -96,7 +98,7 @@ def look_at(one: Pair, drawing: Drawing | None, source: str) -> Look:
             raise DataError(str(one.label), f'the label is {labels.shape[1]} x {labels.shape[0]} pixels, its image '
                             f'{one.image} {look.size[1]} x {look.size[0]}', 'give both the same size')
         look.kind, look.palette, look.counts = label.kind, label.palette, counted(label, str(one.label))
-    look.edges = edge_ratio(image, labels)
+    look.edges = edge_ratio(image, labels, empty)
     return look
 
 
@@ -119,12 +121,12 @@ def _read_image(one: Pair) -> tuple[np.ndarray, Sequence[float | None] | None, s
     return image, None, digest
 
 
-def _sums(image: np.ndarray, nodata: Sequence[float | None] | None, one: Pair) -> np.ndarray:
+def _sums(image: np.ndarray, empty: np.ndarray | Literal[False], one: Pair) -> np.ndarray:
+    """Returns `Look.sums` of an image (H, W, C), without the pixels that are `empty`, likewise, where there are any."""
     found = np.zeros((3, image.shape[2]))
     for band in range(image.shape[2]):
-        pixels = image[..., band].astype(np.float64).ravel()
-        if nodata is not None and nodata[band] is not None:
-            pixels = pixels[~(np.isnan(pixels) if np.isnan(nodata[band]) else pixels == nodata[band])]
+        pixels = image[..., band]
+        pixels = (pixels.ravel() if empty is False else pixels[~empty[..., band]]).astype(np.float64)
         if not np.isfinite(pixels).all():
             raise DataError(str(one.image), f'band {band} has pixels that are NaN or infinite', 'replace them by '
                             'numbers, or say in the file that they are no data')
@@ -132,26 +134,36 @@ def _sums(image: np.ndarray, nodata: Sequence[float | None] | None, one: Pair) -
     return found
 
 
-def edge_ratio(image: np.ndarray, labels: np.ndarray) -> float | None:
+def edge_ratio(image: np.ndarray, labels: np.ndarray, empty: np.ndarray | Literal[False] = False) -> float | None:
     """Returns how much stronger an image's edges are along its labels' borders than in the mean; about 1 by chance.
 
     Args:
         image: (H, W, C).
         labels: (H, W).
+        empty: Which of the image's numbers are no data, (H, W, C) bool; what lies at such counts nowhere.
 
     Returns:
         None where there are no borders, or no edges.
     """
     factor = min(1.0, EDGE_SIDE / max(labels.shape))
     size = max(3, round(labels.shape[1] * factor)), max(3, round(labels.shape[0] * factor))
-    grey = cv2.resize(np.nan_to_num(image.astype(np.float32)).mean(2), size, interpolation=cv2.INTER_AREA)
+    pixels = np.nan_to_num(image.astype(np.float32))
+    counts = np.ones(size[::-1], bool)
+    if empty is not False:
+        pixels[empty] = 0
+        hidden = cv2.resize(empty.any(2).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        counts = cv2.dilate(hidden.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    grey = cv2.resize(pixels.mean(2), size, interpolation=cv2.INTER_AREA)
     small = cv2.resize(labels.astype(np.float64), size, interpolation=cv2.INTER_NEAREST)
     border = np.zeros(small.shape, bool)
     border[:, 1:] |= small[:, 1:] != small[:, :-1]
     border[1:] |= small[1:] != small[:-1]
+    border &= counts
     strength = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-    mean = float(strength.mean())
-    return float(strength[border].mean()) / mean if border.any() and mean > 0 else None
+    if not border.any():
+        return None
+    mean = float(strength[counts].mean())
+    return float(strength[border].mean()) / mean if mean > 0 else None
 
 
 def _look_at_number(pairs: Sequence[Pair], drawings: Sequence[Drawing] | None, sources: Sequence[str],

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ...datasets.bands.reading import preview, read_bands
+from ...datasets.bands.reading import read_preview
 from ...datasets.label_checks import IGNORED, label_table
 from ...datasets.paired import label_map_of
 from ...outputs import write_whole
@@ -163,7 +163,7 @@ def _sizes(page: Page, summary: Summary, settings: Settings) -> None:
 def _picture(summary: Summary, split: str, number: int) -> np.ndarray:
     """Returns a pair as a picture: the image above the same under its labels, (H, W, 3) uint8 RGB."""
     one = summary.pairs[split][number]
-    image = preview(read_bands(one.image))
+    image = read_preview(one.image)
     label = read_label(one.label).labels.astype(np.uint8)
     labels = label_table(summary.reduce_zero_label, label_map_of(
         summary.label_values, summary.void_values, len(summary.classes), summary.reduce_zero_label))[label]

@@ -8,7 +8,7 @@ from mmseg.registry import TRANSFORMS
 
 from ...errors import DataError, InputError
 from ..image_files import AGAIN
-from .reading import read_with_nodata
+from .reading import is_empty, read_with_nodata
 
 
 @TRANSFORMS.register_module()
@@ -62,13 +62,15 @@ class LoadBands(BaseTransform):
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
 
-    def checked(self, image: np.ndarray, nodata: Sequence[float | None] | None, name: str) -> np.ndarray:
+    def checked(self, image: np.ndarray, nodata: Sequence[float | None] | None, name: str,
+                corner: tuple[int, int] = (0, 0)) -> np.ndarray:
         """Returns an image's bands as the network gets them: float32, with `fill` where there are no data.
 
         Args:
             image: (H, W, C), the bands that are wanted, in any type of numbers.
             nodata: What stands for no data, of each band; None where nothing does.
             name: What errors call it.
+            corner: Row and column of its first pixel in the file, where it is a part of that.
 
         Raises:
             DataError: It has another number of bands, or NaN or infinite pixels that are not its value for no data.
@@ -82,18 +84,13 @@ class LoadBands(BaseTransform):
         found = image.astype(np.float32)  # a copy
         for band, value in enumerate(nodata or ()):
             if value is not None:
-                empty = np.isnan(image[..., band]) if np.isnan(value) else image[..., band] == _as(value, image.dtype)
-                found[..., band][empty] = self.fill[band % len(self.fill)]
+                found[..., band][is_empty(image[..., band], value)] = self.fill[band % len(self.fill)]
         if image.dtype.kind == 'f' and not np.isfinite(found).all():
             y, x, band = np.argwhere(~np.isfinite(found))[0]
-            raise DataError(name, f'pixel x={x}, y={y} of band {band} is {found[y, x, band]}', 'save it with a number '
+            place = f'x={corner[1] + x}, y={corner[0] + y}'
+            raise DataError(name, f'pixel {place} of band {band} is {found[y, x, band]}', 'save it with a number '
                             f'there, or with nan as its value for no data (gdal_edit.py -a_nodata nan), or {AGAIN}')
         return found
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(bands={self.bands}, num_bands={self.num_bands}, fill={self.fill.tolist()})'
-
-
-def _as(value: float, kind: np.dtype) -> float:
-    """Returns a value as an image's type has it: a float32 image's -3.4e38 is none of Python's floats."""
-    return float(np.float32(value)) if kind == np.float32 else value

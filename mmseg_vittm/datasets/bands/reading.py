@@ -10,12 +10,15 @@ import numpy as np
 
 from ...errors import DataError, InputError, one_line
 from ..image_files import AGAIN, no_file, read_file
+from .vrt import check_local
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
 RASTERS = ('.tif', '.tiff', '.vrt', '.jp2', '.img')  # endings of what rasterio reads
-NO_NETWORK = dict(CPL_VSIL_CURL_ALLOWED_EXTENSIONS='.none', GDAL_HTTP_MAX_RETRY='0')  # which a VRT may name
+# Were `check_local` to miss something: a proxy that nothing listens at.
+NO_NETWORK = dict(GDAL_HTTP_PROXY='http://127.0.0.1:9', GDAL_HTTPS_PROXY='http://127.0.0.1:9', GDAL_HTTP_MAX_RETRY='0',
+                  CPL_VSIL_CURL_ALLOWED_EXTENSIONS='.none')
 LOW, HIGH = 2, 98  # percentiles that a preview stretches between
 
 
@@ -45,11 +48,11 @@ def is_raster(path: str | os.PathLike) -> bool:
 
 @contextlib.contextmanager
 def open_raster(path: str | os.PathLike) -> Iterator['DatasetReader']:
-    """Opens a raster to read it, whole or by windows. A VRT fetches nothing by /vsicurl/.
+    """Opens a raster to read it, whole or by windows; see `vrt.check_local`.
 
     Raises:
         InputError: rasterio is missing.
-        DataError: It cannot be read.
+        DataError: It cannot be read, or is a VRT of other than local files.
     """
     try:
         import rasterio
@@ -61,6 +64,7 @@ def open_raster(path: str | os.PathLike) -> Iterator['DatasetReader']:
         raise error
     with reading(path), warnings.catch_warnings(), rasterio.Env(**NO_NETWORK):
         warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)  # tiles often are not
+        check_local(path)
         with rasterio.open(path) as raster:
             yield raster
 
@@ -155,6 +159,23 @@ def check_bands(path: str, bands: Sequence[int] | None, count: int) -> None:
         raise DataError(path, f'has {count} bands, numbered from 0, and no band {missing[0]}', 'give bands that it has')
 
 
+def is_empty(pixels: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Returns which pixels of a band are the value that stands for no data, bool of the same shape.
+
+    Args:
+        pixels: Numbers as the file has them.
+        nodata: The value, which a float32 file has as the next float32; None where there is none.
+    """
+    if nodata is None:
+        return np.zeros(pixels.shape, bool)
+    if np.isnan(nodata):
+        return np.isnan(pixels)
+    if pixels.dtype == np.float32:
+        with np.errstate(over='ignore'):
+            nodata = np.float32(nodata)
+    return pixels == nodata
+
+
 def preview(image: np.ndarray, rgb: Sequence[int] | None = None, limits: np.ndarray | None = None) -> np.ndarray:
     """Returns an image of any bands as one to look at.
 
@@ -193,10 +214,10 @@ def read_preview(path: str | os.PathLike) -> np.ndarray:
     image, nodata = read_with_nodata(path, chosen)
     if image.dtype == np.uint8:
         return preview(image)
+    empty = [is_empty(image[..., band], value) for band, value in enumerate(nodata or ())]
     image = image.astype(np.float32)
-    for band, value in enumerate(nodata or ()):
-        if value is not None:
-            image[..., band][image[..., band] == np.float32(value)] = np.nan
+    for band, where in enumerate(empty):
+        image[..., band][where] = np.nan
     known = image[np.isfinite(image).all(axis=2)]
     if not len(known):
         return np.zeros((*image.shape[:2], 3), np.uint8)

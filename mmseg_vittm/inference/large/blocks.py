@@ -127,7 +127,8 @@ class LargeImage:
                 if self.source.has_gaps and not self.source.has_data(place).any():
                     self.skipped += 1
                 else:
-                    batch[number] = self.source.network_input(pixels, self.grid.crop)
+                    corner = place[0].start, place[1].start
+                    batch[number] = self.source.network_input(pixels, self.grid.crop, corner)
             if batch:
                 logits = self.model.network(torch.stack(list(batch.values())))
                 low[:, :, list(batch)] = logits.permute(1, 2, 0, 3).to(low)

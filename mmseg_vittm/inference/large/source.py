@@ -14,7 +14,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ...datasets.bands.load_bands import LoadBands
-from ...datasets.bands.reading import check_bands, open_raster, reading
+from ...datasets.bands.reading import check_bands, is_empty, open_raster, reading
 from ...errors import DataError, InputError
 from ..images import as_bgr
 from ..slide_segmentor import SlideSegmentor
@@ -81,7 +81,10 @@ class RasterSource:
         self._bands = self._chosen()
         self._check_blocks()
         self._nodata = [raster.nodatavals[band] for band in self._bands]
-        self.has_gaps = any('all_valid' not in {flag.name for flag in flags} for flags in raster.mask_flag_enums)
+        self._alpha_counts = isinstance(reader, LoadBands) and any(
+            raster.colorinterp[band].name == 'alpha' for band in self._bands)  # as data, and says nothing of others
+        self.has_gaps = (any(value is not None for value in self._nodata) if self._alpha_counts else
+                         any('all_valid' not in {flag.name for flag in flags} for flags in raster.mask_flag_enums))
 
     def _chosen(self) -> list[int]:
         """Returns which bands the model takes."""
@@ -126,22 +129,26 @@ class RasterSource:
         Raises:
             DataError: That cannot be read.
         """
+        if self._alpha_counts:
+            pixels = self.read(place)
+            return ~np.all([is_empty(pixels[..., band], value) for band, value in enumerate(self._nodata)], axis=0)
         from rasterio.windows import Window
         with reading(self.name):
             return self.raster.dataset_mask(window=Window.from_slices(*place)) != 0
 
-    def network_input(self, pixels: np.ndarray, crop: tuple[int, int]) -> Tensor:
+    def network_input(self, pixels: np.ndarray, crop: tuple[int, int], corner: tuple[int, int] = (0, 0)) -> Tensor:
         """Returns a window as the network gets it, (C, h, w), normalised and padded to its size.
 
         Args:
             pixels: (h, w, C) of `read`.
             crop: Height and width of a window.
+            corner: Row and column of its first pixel in the raster.
 
         Raises:
             InputError: The pixels are none that the model takes.
         """
         if isinstance(self.reader, LoadBands):
-            image = self.reader.checked(pixels, self._nodata, self.name)
+            image = self.reader.checked(pixels, self._nodata, self.name, corner)
         else:
             image = as_bgr(pixels, self.name, 'rgb')
         batch = [torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))]

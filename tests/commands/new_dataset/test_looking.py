@@ -7,6 +7,8 @@ from PIL import Image
 from mmseg_vittm.commands.new_dataset.label_files import COLOUR, DEEP, GREY, INDEX, counted, read_label
 from mmseg_vittm.commands.new_dataset.looking import edge_ratio, look_at
 from mmseg_vittm.commands.new_dataset.pairs import Pair
+from mmseg_vittm.datasets.bands.load_bands import LoadBands
+from mmseg_vittm.datasets.bands.reading import read_preview
 from mmseg_vittm.errors import DataError
 
 
@@ -43,6 +45,27 @@ def test_pixels_without_data_do_not_count(tmp_path, no_data):
     kept = pixels[0][pixels[0] != 7].astype(float) if no_data else pixels[0].astype(float)
     assert look.sums[:, 1] == pytest.approx([kept.size, kept.sum(), (kept**2).sum()])
     assert (look.bands, look.dtype) == (2, 'uint16')
+
+
+def test_no_data_of_a_vrt_is_that_of_its_file(tmp_path):
+    """-9999.9 is no float32; the pixels are the next one, and are no data still: in mean, pictures and borders."""
+    rasterio = pytest.importorskip('rasterio')
+    labels = labels_of(3)
+    pixels = np.stack([labels * 50.0 + 10] * 2).astype(np.float32)
+    pixels[:, :, :6] = -9999.9
+    with rasterio.open(tmp_path / 'a.tif', 'w', driver='GTiff', count=2, height=SIZE[0], width=SIZE[1],
+                       dtype='float32') as file:
+        file.write(pixels)
+    bands = ''.join(f'<VRTRasterBand dataType="Float32" band="{band}"><NoDataValue>-9999.9</NoDataValue><SimpleSource>'
+                    f'<SourceFilename relativeToVRT="1">a.tif</SourceFilename><SourceBand>{band}</SourceBand>'
+                    '</SimpleSource></VRTRasterBand>' for band in (1, 2))
+    (tmp_path / 'a.vrt').write_text(f'<VRTDataset rasterXSize="{SIZE[1]}" rasterYSize="{SIZE[0]}">{bands}</VRTDataset>')
+    look = look_at(Pair(tmp_path / 'a.vrt', save(tmp_path / 'b.png', labels)), None, '')
+    kept = pixels[0, :, 6:].astype(float)
+    assert look.has_gaps and look.sums[:, 1] == pytest.approx([kept.size, kept.sum(), (kept**2).sum()])
+    assert look.edges > 3
+    assert (LoadBands(fill=7)(dict(img_path=tmp_path / 'a.vrt'))['img'][:, :6] == 7).all()
+    assert len(np.unique(read_preview(tmp_path / 'a.vrt')[:, 6:])) == 3
 
 
 @pytest.mark.parametrize('array,mode,kind', [

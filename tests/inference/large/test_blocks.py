@@ -178,10 +178,35 @@ def test_pixels_without_data(tmp_path, how):
     assert np.array_equal(labels, expected)
 
 
+@pytest.mark.parametrize('nodata', [None, 9])
+def test_a_fourth_band_is_alpha_only_where_it_is_no_data_of_the_model(tmp_path, nodata):
+    """GDAL takes the last of 4 bands of 8 bits for alpha; a model of 4 bands has it as near infrared, say."""
+    image = np.maximum(drawn(150, 200, 4), 10)
+    image[20:60, 30:90, 3] = 0
+    image[100:120, 50:60] = 9
+    image[:10, :, 2] = 9  # in one band, which leaves three
+    path = save_raster(tmp_path / 'a.tif', image, photometric='RGB', alpha='unspecified', nodata=nodata)
+    import rasterio
+    with rasterio.open(path, 'r+') as raster:
+        raster.colorinterp = [*raster.colorinterp[:3], rasterio.enums.ColorInterp.alpha]
+    model = tiny_segmentor(4, test_cfg=SLIDE | dict(window_batch=1))
+    model.cfg.test_pipeline[0].fill = 20
+    filled = np.where(image == 9, 20, image) if nodata else image
+    expected = whole(model, filled)
+    expected[100:120, 50:60] = 255 if nodata else expected[100:120, 50:60]
+    assert np.array_equal(by_windows(model, path)[0], expected)
+    model = tiny_segmentor(3, test_cfg=SLIDE | dict(window_batch=1))
+    model.cfg.test_pipeline[0].bands = [0, 1, 2]
+    expected = whole(model, image[..., :3])
+    expected[image[..., 3] == 0] = 255
+    if not nodata:  # which GDAL would take before alpha
+        assert np.array_equal(by_windows(model, path)[0], expected)
+
+
 def test_nan_within_is_an_error_that_says_where(tmp_path):
     model, image = tiny_segmentor(2), drawn(200, 300, 2, 'float32')
     image[150, 250, 1] = np.nan
-    with pytest.raises(DataError, match=r'a\.tif: pixel .* of band 1 is nan'):
+    with pytest.raises(DataError, match=r'a\.tif: pixel x=250, y=150 of band 1 is nan'):
         by_windows(model, save_raster(tmp_path / 'a.tif', image))
 
 
