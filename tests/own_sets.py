@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from PIL import Image
 
 from mmseg_vittm.commands.new_dataset.new_dataset import Wishes, make_dataset
 from mmseg_vittm.commands.new_dataset.summary import Summary
+from mmseg_vittm.stack import DATASETS
 
 SIZE = 24, 32  # height, width
 NAMES = ['sky', 'tree', 'road']
@@ -69,3 +71,18 @@ def make(root: Path, images: Path, labels: Path | None = None, **wishes) -> Summ
     from tiny_models import ROOT
     return make_dataset(Wishes(str(images), labels and str(labels), str(root / 'mine.py'), **wishes),
                         ROOT / 'configs', 1, lambda done, total, what: None)[0]
+
+
+def truths(config: Path, split: str = 'val') -> dict[str, np.ndarray]:
+    """The labels that a config's data set gives, by the name of the image; void is 255."""
+    cfg = Config.fromfile(str(config))
+    dataset = cfg[f'{split}_dataloader'].dataset
+    dataset.update(test_mode=True, pipeline=[step for step in dataset.pipeline if step.type == 'LoadAnnotations'])
+    built = DATASETS.build(dict(type='CheckedDataset', dataset=dataset, test_mode=True))
+    return {Path(sample['img_path']).stem: sample['gt_seg_map'] for sample in built}
+
+
+def check_config(config: Path, split: str = 'val') -> None:
+    """All labels are those that the images were drawn by."""
+    found = truths(config, split)
+    assert found and all((labels == labels_of(int(name.split('_')[1]))).all() for name, labels in found.items())

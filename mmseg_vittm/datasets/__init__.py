@@ -5,6 +5,7 @@ from .balance.rare_class_sampler import RareClassSampler
 from .bands.band_jitter import BandJitter
 from .bands.load_bands import LoadBands
 from .bands.preprocessor import BandsPreProcessor
+from .bands.random_rescale import RandomRescale
 from .camvid import CamVid, CamVidVideo
 from .checked_dataset import CheckedDataset
 from .moving_toy.scenes import MovingToyScenes
@@ -17,5 +18,5 @@ from .video.sampler import VideoSampler
 from .video.still_motion import StillMotion
 
 __all__ = ['BandJitter', 'BandsPreProcessor', 'CamVid', 'CamVidVideo', 'CheckedDataset', 'ClassCrop', 'DisturbFrames',
-           'LoadBands', 'MovingToyScenes', 'PairedSegDataset', 'RareClassSampler', 'StillMotion', 'ToyScenes',
-           'VideoSampler', 'VideoSegDataset', 'clip_collate']
+           'LoadBands', 'MovingToyScenes', 'PairedSegDataset', 'RandomRescale', 'RareClassSampler', 'StillMotion',
+           'ToyScenes', 'VideoSampler', 'VideoSegDataset', 'clip_collate']

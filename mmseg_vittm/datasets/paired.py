@@ -69,7 +69,7 @@ def read_pairs(path: str | Path) -> list[tuple[str, str]]:
         DataError: The list cannot be read.
     """
     try:
-        lines = Path(path).read_text(encoding='utf-8', errors='surrogateescape').splitlines()
+        lines = Path(path).read_text(encoding='utf-8', errors='surrogateescape').split('\n')
     except OSError as error:
         raise DataError(path, f'cannot be read ({error.strerror})', 'give ann_file the list of pairs') from error
     return [tuple(parts) if len(parts := line.split('\t')) == 2 else ('', '') for line in lines if line.strip()]

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..errors import printable
+
 QUALITY = 85  # of JPEGs
 STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --grey: #595959; --faint: #e4e4e4; --bad: #b34700;
@@ -71,15 +73,15 @@ class Page:
 
     def __init__(self, title: str, under: str = ''):
         self._title = title
-        self._parts = [f'<h1>{html.escape(title)}</h1><p class="under">{html.escape(under)}</p>']
+        self._parts = [f'<h1>{_escape(title)}</h1><p class="under">{_escape(under)}</p>']
 
     def heading(self, text: str) -> None:
         """Begins a section."""
-        self._parts.append(f'<h2>{html.escape(text)}</h2>')
+        self._parts.append(f'<h2>{_escape(text)}</h2>')
 
     def text(self, text: str, is_bad: bool = False) -> None:
         """Adds a paragraph."""
-        self._parts.append(f'<p{_class("bad", is_bad)}>{html.escape(text)}</p>')
+        self._parts.append(f'<p{_class("bad", is_bad)}>{_escape(text)}</p>')
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = '',
               words: bool = False, left: Collection[int] = ()) -> None:
@@ -92,9 +94,9 @@ class Page:
             words: Whether columns are of words, set to the left; else numbers, all but the first.
             left: Numbers of further columns of words.
         """
-        head = ''.join(f'<th{_class("left", at in left)}>{html.escape(name)}</th>' for at, name in enumerate(header))
+        head = ''.join(f'<th{_class("left", at in left)}>{_escape(name)}</th>' for at, name in enumerate(header))
         body = ''.join(f'<tr>{"".join(_cell(one, at in left) for at, one in enumerate(row))}</tr>' for row in rows)
-        under = f'<caption>{html.escape(caption)}</caption>' * bool(caption)
+        under = f'<caption>{_escape(caption)}</caption>' * bool(caption)
         self._parts.append(f'<div class="wide"><table{_class("words", words)}>{under}<thead><tr>{head}</tr></thead>'
                            f'<tbody>{body}</tbody></table></div>')
 
@@ -121,8 +123,13 @@ class Page:
         """Returns the page as a file's content."""
         return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
                 '<meta name="viewport" content="width=device-width, initial-scale=1">'
-                f'<title>{html.escape(self._title)}</title><style>{STYLE}</style></head><body>\n'
+                f'<title>{_escape(self._title)}</title><style>{STYLE}</style></head><body>\n'
                 + '\n'.join(self._parts) + f'\n<script>{SCRIPT}</script></body></html>\n')
+
+
+def _escape(text: str) -> str:
+    """Returns a text for HTML, in which what is unseen, and what is no character, is written out."""
+    return html.escape(printable(text), quote=True)
 
 
 def _class(name: str, is_so: bool) -> str:
@@ -136,13 +143,13 @@ def _cell(cell: Any, is_left: bool) -> str:
     names = ' '.join(['bar'] * bool(bar) + ['bad'] * cell.is_bad + ['left'] * is_left)
     swatch = '' if cell.colour is None else '<span class="swatch" style="background: rgb({}, {}, {})"></span>'.format(
         *map(int, cell.colour))
-    return f'<td{_class(names, bool(names))}{value}{bar}>{swatch}{html.escape(cell.text)}</td>'
+    return f'<td{_class(names, bool(names))}{value}{bar}>{swatch}{_escape(cell.text)}</td>'
 
 
 def _figure(picture: np.ndarray | bytes, caption: str, kind: str, is_bad: bool = False) -> str:
     content = picture if isinstance(picture, bytes) else encoded(picture, kind)
     data = base64.b64encode(content).decode()
-    text = html.escape(caption, quote=True)
+    text = _escape(caption)
     return (f'<figure{_class("bad", is_bad)}><img src="data:image/{kind};base64,{data}" alt="{text}" loading="lazy">'
             f'<figcaption>{text}</figcaption></figure>')
 

@@ -72,8 +72,8 @@ class Settings(NamedTuple):
     """What follows from a budget and the data.
 
     Attributes:
-        scale: (longer, shorter) side in pixels that images are scaled to, at most.
-        is_scaled: Whether they are scaled at all.
+        scale: (longer, shorter) side in pixels that images are scaled to, at most; None where they keep their size.
+        is_scaled: Whether images are scaled in testing.
         crop: (height, width) of crops, in pixels.
         stride: Step from one window to the next in testing, (height, width).
         batch: Images of an iteration.
@@ -81,7 +81,7 @@ class Settings(NamedTuple):
         interval: Iterations from one validation and checkpoint to the next.
         warm_up: Iterations in which the learning rate rises.
     """
-    scale: tuple[int, int]
+    scale: tuple[int, int] | None
     is_scaled: bool
     crop: tuple[int, int]
     stride: tuple[int, int]
@@ -103,8 +103,7 @@ def settings_for(budget: Budget, sizes: Sequence[tuple[int, int]], images: int, 
     sides = np.sort(np.asarray(sizes), axis=1)  # shorter, longer
     short = float(np.median(sides[:, 0]))
     if keep_scale:
-        factor, target = 1.0, short
-        scale = int(np.median(sides[:, 1])), int(short)
+        scale, target = None, short
     else:
         target = min(short, float(budget.short_side))
         factor = target / short

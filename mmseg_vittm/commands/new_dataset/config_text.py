@@ -23,7 +23,7 @@ def config_text(summary: Summary, budget: Budget, settings: Settings, config: Pa
     """
     parts = [_head(summary, budget, config, configs), _data(summary, settings),
              _model(summary, budget, settings, weigh_classes), _pipelines(summary, settings),
-             _loaders(summary, budget, settings), _schedule(budget, settings)]
+             _loaders(summary, budget, settings, config), _schedule(budget, settings)]
     return '\n'.join(part.rstrip() for part in parts) + '\n'
 
 
@@ -39,7 +39,7 @@ def _head(summary: Summary, budget: Budget, config: Path, configs: Path) -> str:
 
 def _base(base: Path, config: Path) -> str:
     """Returns a base config as another one names it: relative within this project, so that both may move."""
-    inside = base.parents[2].resolve() in config.resolve().parents
+    inside = base.parents[2].resolve() in config.parents  # not by way of a link, which relative paths do not survive
     return Path(os.path.relpath(base, config.parent)).as_posix() if inside else base.resolve().as_posix()
 
 
@@ -47,12 +47,17 @@ def _comment(text: str) -> str:
     return '\n'.join(textwrap.wrap(text, WIDTH, initial_indent='# ', subsequent_indent='# '))
 
 
+def _literal(value: object) -> str:
+    """Returns a value as Python, in which mmengine finds nothing to fill in."""
+    return repr(value).replace('{{', r'\x7b\x7b')
+
+
 def _listed(name: str, items: list, brackets: str = '[]') -> str:
-    text = ', '.join(map(repr, items)) + ',' * (len(items) == 1 and brackets == '()')
+    text = ', '.join(map(_literal, items)) + ',' * (len(items) == 1 and brackets == '()')
     whole = f'{name} = {brackets[0]}{text}{brackets[1]}'
     if len(whole) <= WIDTH:
         return whole
-    lines = textwrap.wrap(', '.join(repr(item).replace(' ', '\0') for item in items), WIDTH - 4,
+    lines = textwrap.wrap(', '.join(_literal(item).replace(' ', '\0') for item in items), WIDTH - 4,
                           break_long_words=False, break_on_hyphens=False)
     body = '\n'.join(f'    {line}' for line in lines).replace('\0', ' ')
     return f'{name} = {brackets[0]}\n{body}{"," * (len(items) == 1)}\n{brackets[1]}'
@@ -61,12 +66,17 @@ def _listed(name: str, items: list, brackets: str = '[]') -> str:
 def _data(summary: Summary, settings: Settings) -> str:
     crop = 'whole process tokens, and within most images'
     return f"""
-data_root = {str(summary.root)!r}
+data_root = {_literal(str(summary.root))}
 {_listed('classes', summary.classes, '()')}
 {_listed('palette', [list(colour) for colour in summary.palette])}
 metainfo = dict(classes=classes, palette=palette)
-crop_size = {settings.crop}  # height, width: {crop}
-scale = {settings.scale}  # the longer and the shorter side of images, in pixels, at most{_means(summary)}"""
+crop_size = {settings.crop}  # height, width: {crop}{_scale(settings)}{_means(summary)}"""
+
+
+def _scale(settings: Settings) -> str:
+    """Returns the line of the size that images are scaled to, where they are."""
+    return (f'\nscale = {settings.scale}  # the longer and the shorter side of images, in pixels, at most'
+            if settings.scale else '')
 
 
 def _means(summary: Summary) -> str:
@@ -119,14 +129,15 @@ def _pipelines(summary: Summary, settings: Settings) -> str:
     load = (f"dict(type='LoadBands', num_bands={summary.bands}{fill})" if summary.takes_bands
             else "dict(type='LoadImageFromFile')")
     jitter = "dict(type='BandJitter')" if summary.takes_bands else "dict(type='PhotoMetricDistortion')"
-    ratio = '(0.75, 1.33)' if summary.takes_bands else '(0.5, 2.0)'
+    rescale = ("dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True)" if settings.scale else
+               "dict(type='RandomRescale', ratio_range=(0.75, 1.33))")
     resize = "\n    dict(type='Resize', scale=scale, keep_ratio=True)," * settings.is_scaled
     late = '\n    # After the Resize, because the ground truth is not resized.' * settings.is_scaled
     return f"""
 train_pipeline = [
     {load},
     dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=scale, ratio_range={ratio}, keep_ratio=True),
+    {rescale},
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     {jitter},
@@ -139,7 +150,7 @@ test_pipeline = [
 ]"""
 
 
-def _loaders(summary: Summary, budget: Budget, settings: Settings) -> str:
+def _loaders(summary: Summary, budget: Budget, settings: Settings, config: Path) -> str:
     meaning = ''
     if summary.reduce_zero_label:
         meaning = 'reduce_zero_label=True, '  # 0 is void, 1 the first class
@@ -149,10 +160,10 @@ def _loaders(summary: Summary, budget: Budget, settings: Settings) -> str:
     elif summary.void_values:
         meaning = f'void_values={summary.void_values}, '
     note = '  # 0 is void, 1 the first class' * summary.reduce_zero_label
+    lists = {split: _list_of(split, config) for split in ('train', 'val', 'test')}
     test = 'test' if 'test' in summary.pairs else 'val'
-    lists = "'{{ fileDirname }}/" + summary.name
     same = 'test_dataloader = val_dataloader' if test == 'val' else f"""test_dataloader = dict(
-    val_dataloader, dataset=dict(dataset, ann_file={lists}/test.txt', pipeline=test_pipeline))"""
+    val_dataloader, dataset=dict(dataset, ann_file={lists["test"]}, pipeline=test_pipeline))"""
     return f"""
 dataset = dict(type='PairedSegDataset', {meaning}metainfo=metainfo, data_root=data_root){note}
 train_dataloader = dict(
@@ -161,16 +172,24 @@ train_dataloader = dict(
     persistent_workers=True,
     # type='RareClassSampler' draws images with rare classes more often.
     sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(dataset, ann_file={lists}/train.txt', pipeline=train_pipeline))
+    dataset=dict(dataset, ann_file={lists["train"]}, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=1,
     num_workers={budget.workers},
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(dataset, ann_file={lists}/val.txt', pipeline=test_pipeline))
+    dataset=dict(dataset, ann_file={lists["val"]}, pipeline=test_pipeline))
 {same}
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator"""
+
+
+def _list_of(split: str, config: Path) -> str:
+    """Returns the list of a split as Python: beside the config, wherever that moves, if its path can be filled in."""
+    folder, name = str(config.parent), f'{config.stem}/{split}.txt'
+    if folder.isprintable() and not set(folder) & set('\'"\\{}'):
+        return f"'{{{{ fileDirname }}}}/{name}'"
+    return _literal(f'{folder}/{name}')
 
 
 def _schedule(budget: Budget, settings: Settings) -> str:

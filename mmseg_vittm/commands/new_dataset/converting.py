@@ -38,7 +38,7 @@ def targets(pairs: Sequence[Pair], labels: Path, images: Path, overwrite: bool) 
     places = []
     for one in pairs:
         source, root = (one.label, labels) if one.label is not None else (one.image, images)
-        places.append(folder / source.resolve().relative_to(root.resolve()).with_suffix('.png'))
+        places.append(folder / source.relative_to(root).with_suffix('.png'))
     if len(set(places)) < len(places):
         twice = next(place for place in places if places.count(place) > 1)
         raise InputError(f'{twice}: two labels would be written there; rename one of the originals')
@@ -94,8 +94,8 @@ def palette_of(entries: Sequence[ClassEntry]) -> list[Colour]:
 
 
 def convert(pairs: Sequence[Pair], places: Sequence[Path], table: dict[int, int],
-            are_colours: bool, drawings: Sequence[Drawing] | None, sources: Sequence[str],
-            progress: Callable[[int, int, str], None]) -> None:
+            are_colours: bool, sizes: Sequence[tuple[int, int]], drawings: Sequence[Drawing] | None,
+            sources: Sequence[str], progress: Callable[[int, int, str], None]) -> None:
     """Writes labels as PNGs of class numbers, each whole or not at all.
 
     Args:
@@ -103,6 +103,7 @@ def convert(pairs: Sequence[Pair], places: Sequence[Path], table: dict[int, int]
         places: Where their labels go.
         table: From a value of the originals to a class, 255 for void.
         are_colours: Whether these values are colours.
+        sizes: (height, width) of each image.
         drawings: Labels that are drawn from polygons.
         sources: The file of each drawing.
         progress: Is called after every label.
@@ -114,7 +115,7 @@ def convert(pairs: Sequence[Pair], places: Sequence[Path], table: dict[int, int]
     classes = np.array([table[key] for key in keys.tolist()], np.uint8)
     for number, (one, place) in enumerate(zip(pairs, places, strict=True)):
         if drawings is not None:
-            labels = draw(drawings[number], drawings[number].stated_size or _size(one.image), sources[number])
+            labels = draw(drawings[number], sizes[number], sources[number])
         else:
             label = read_label(one.label)
             labels = as_colour(label.labels) if are_colours and label.kind == GREY else label.labels
@@ -124,11 +125,6 @@ def convert(pairs: Sequence[Pair], places: Sequence[Path], table: dict[int, int]
         with whole_file(place) as partial:
             Image.fromarray(classes[at]).save(partial)
         progress(number + 1, len(pairs), 'writing label maps')
-
-
-def _size(image: Path) -> tuple[int, int]:
-    with Image.open(image) as opened:
-        return opened.height, opened.width
 
 
 def describe(kinds: set[str], drawn: bool) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...errors import DataError, InputError
 from .class_lists import ClassEntry
 from .pairs import Pair, pair
-from .splits import SPLITS, split_by_lists
+from .splits import SPLITS, listed_names, split_by_lists
 
 IMAGE_FOLDERS = ('images', 'image', 'imgs', 'img', 'img_dir', 'JPEGImages', 'inputs')
 LABEL_FOLDERS = ('annotations', 'labels', 'masks', 'annotation', 'label', 'mask', 'ann_dir', 'SegmentationClass',
@@ -36,6 +36,7 @@ class Layout:
         classes: Classes that the layout itself implies.
         ignores_others: Whether labels that are no class's are void, as in Cityscapes' own files.
         label_folder: Folder of the labels, beside which converted ones go.
+        lists: Files that say which image is in which split.
     """
     name: str
     root: Path
@@ -45,6 +46,7 @@ class Layout:
     classes: list[ClassEntry] | None = None
     ignores_others: bool = False
     label_folder: Path | None = None
+    lists: list[Path] = field(default_factory=list)
 
 
 def find_layout(images: str, labels: str | None, allow_missing: bool) -> Layout:
@@ -113,7 +115,7 @@ def _two_folders(name: str, images: Path, labels: Path, allow_missing: bool, roo
 
 
 def _common(*folders: Path) -> Path:
-    return Path(os.path.commonpath([folder.resolve() for folder in folders]))
+    return Path(os.path.commonpath([os.path.abspath(folder) for folder in folders]))
 
 
 def _split_first(root: Path, parts: dict[str, Path], allow_missing: bool) -> Layout:
@@ -151,6 +153,10 @@ def _voc(root: Path, allow_missing: bool) -> Layout:
         lists = {split: file for split, names in SPLITS.items() for name in names
                  if (file := root / 'ImageSets' / 'Segmentation' / f'{name}.txt').is_file()}
         if 'train' in lists:
+            layout.lists = list(lists.values())
+            labelled = {one.image.stem for one in pairs}
+            if 'test' in lists and not labelled.issuperset(listed_names(lists['test'])):
+                layout.left_out.append(f'{lists.pop("test")}: lists images without label')
             layout.pairs = split_by_lists(layout.pairs['all'], root, lists)
     if not any((root / name).is_file() for name in ('labelmap.txt', 'classes.txt')):
         layout.classes = [ClassEntry(name, number) for number, name in enumerate(VOC)]

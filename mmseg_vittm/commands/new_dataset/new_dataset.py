@@ -1,16 +1,17 @@
 """From folders to a config and a report: what `tools/new_dataset.py` does."""
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ...datasets.bands.reading import is_raster
 from ...datasets.label_checks import IGNORED
+from ...datasets.paired import label_map_of
 from ...datasets.survey import Fault
 from ...errors import DataError, InputError
-from ...outputs import claim_file, claim_folder, write_whole
+from ...outputs import claim_file, claim_folder, refuse_data_folder, refuse_inputs, write_whole
 from .budgets import BUDGETS, Settings, settings_for
 from .class_lists import ClassEntry, classes_beside, given_classes
 from .config_text import config_text
@@ -20,7 +21,7 @@ from .layouts import Layout, find_layout
 from .looking import Looks, look_at_all
 from .pairs import Pair
 from .polygons import Drawing, read_polygons
-from .report import write_report
+from .report import render_report
 from .splits import split_by_lists, split_by_share
 from .summary import Summary
 from .tables import table_of_indices, table_to_convert
@@ -98,11 +99,15 @@ def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress
     if config.suffix != '.py' or not config.stem.isidentifier():
         raise InputError(f'out={wishes.out}: a config is a Python file of letters, digits and _; such as '
                          'configs/mine.py')
+    wishes = replace(wishes, images=os.path.abspath(wishes.images),
+                     labels=wishes.labels and os.path.abspath(wishes.labels))
     folder = config.with_suffix('')
     claim_file(config, wishes.overwrite)
     claim_folder(folder, FILES, wishes.overwrite)
     layout = find_layout(wishes.images, wishes.labels, wishes.allow_missing)
-    entries, said = _classes(wishes, layout)
+    data = {layout.root, layout.label_folder or layout.root, Path(wishes.images)}
+    refuse_data_folder(folder, 'out', [(Path(os.path.realpath(place)), False) for place in data])
+    entries, said, read = _classes(wishes, layout)
     pairs, drawings, sources, drawn = _all_pairs(layout, wishes)
     entries = drawn if drawn is not None and wishes.classes is None else entries
     split, how = _split(wishes, layout, pairs)
@@ -122,6 +127,8 @@ def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress
         summary.said.append(f'{describe(kinds, drawings is not None)}: written as label maps to '
                             f'{target_folder(layout.label_folder)}')
         summary.root = Path(os.path.commonpath([summary.root, os.path.abspath(target_folder(layout.label_folder))]))
+    label_map_of(summary.label_values, summary.void_values, len(summary.classes), summary.reduce_zero_label)
+    refuse_inputs([config, *(folder / name for name in FILES), *(places or ())], _inputs(wishes, layout, pairs, read))
     final = pairs if places is None else [Pair(one.image, place) for one, place in zip(pairs, places, strict=True)]
     _fill(summary, split, pairs, final, looks, table)
     budget = BUDGETS[wishes.budget]
@@ -130,25 +137,33 @@ def make_dataset(wishes: Wishes, configs: Path, workers: int, progress: Progress
     lists = {name: ''.join(f'{_below(one.image, summary.root)}\t{_below(one.label, summary.root)}\n' for one in chosen)
              for name, chosen in summary.pairs.items()}
     if places is not None:
-        convert(pairs, places, table, are_colours, drawings, sources, progress)
+        convert(pairs, places, table, are_colours, [look.size for look in looks.looks], drawings, sources, progress)
+    report = render_report(summary, layout.left_out, settings, progress)
     for name, lines in lists.items():
         write_whole(folder / f'{name}.txt', lines.encode(errors='surrogateescape'))
-    write_report(folder / REPORT, summary, layout.left_out, settings, progress)
+    write_whole(folder / REPORT, report)
     write_whole(config, text)  # the last, so that a config has all that it names
     return summary, settings
 
 
-def _classes(wishes: Wishes, layout: Layout) -> tuple[list[ClassEntry] | None, list[str]]:
-    """Returns the classes, and sentences that tell where they are from."""
+def _inputs(wishes: Wishes, layout: Layout, pairs: list[Pair], classes: str | None) -> list[str | Path]:
+    """Returns all files that were read, which none that is written may replace."""
+    files = [file for one in pairs for file in one if file is not None]
+    return [*files, *layout.polygons.values(), *layout.lists, *(file for _, file in wishes.lists),
+            *([classes] if classes else [])]
+
+
+def _classes(wishes: Wishes, layout: Layout) -> tuple[list[ClassEntry] | None, list[str], str | None]:
+    """Returns the classes, sentences that tell where they are from, and the file that has them."""
     if wishes.classes is not None:
-        return given_classes(wishes.classes), []
+        return given_classes(wishes.classes), [], wishes.classes if os.path.isfile(wishes.classes) else None
     folders = [layout.root, *([layout.label_folder, layout.label_folder.parent] if layout.label_folder else [])]
     found = classes_beside(folders)
     if found is not None:
-        return found[0], [f'classes: of {found[1]}']
+        return found[0], [f'classes: of {found[1]}'], str(found[1])
     if layout.classes is not None:
-        return layout.classes, [f'classes: those of {layout.name}']
-    return None, []
+        return layout.classes, [f'classes: those of {layout.name}'], None
+    return None, [], None
 
 
 def _all_pairs(layout: Layout, wishes: Wishes) -> tuple[list[Pair], list[Drawing] | None, list[str],

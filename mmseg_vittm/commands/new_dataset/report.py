@@ -1,7 +1,6 @@
 """The report of a data set: one HTML page, what may be wrong first."""
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -10,7 +9,6 @@ import numpy as np
 from ...datasets.bands.reading import read_preview
 from ...datasets.label_checks import IGNORED, label_table
 from ...datasets.paired import label_map_of
-from ...outputs import write_whole
 from ...visualization.html import Cell, Page
 from ...visualization.pictures import overlay
 from .budgets import Settings
@@ -69,19 +67,15 @@ def suspicions(summary: Summary) -> list[Suspicion]:
     return sorted(listed, key=lambda one: -one.weight)
 
 
-def write_report(path: Path, summary: Summary, left_out: Sequence[str], settings: Settings,
-                 progress: Callable[[int, int, str], None]) -> None:
-    """Writes the report.
+def render_report(summary: Summary, left_out: Sequence[str], settings: Settings,
+                  progress: Callable[[int, int, str], None]) -> str:
+    """Returns the report.
 
     Args:
-        path: The file.
         summary: The data set.
         left_out: Files that were left out, with the reason.
         settings: What it is trained with.
         progress: Is called after every picture.
-
-    Raises:
-        OutputError: It cannot be written.
     """
     found = suspicions(summary)
     chosen = [(one.split, one.number, one.reason) for one in found[:MOST_SUSPICIOUS]]
@@ -117,7 +111,7 @@ def write_report(path: Path, summary: Summary, left_out: Sequence[str], settings
     if len(pictures) > min(len(found), MOST_SUSPICIOUS):
         page.heading('Drawn at random')
         page.gallery(pictures[min(len(found), MOST_SUSPICIOUS):])
-    write_whole(path, page.render())
+    return page.render()
 
 
 def _classes(page: Page, summary: Summary) -> None:
@@ -152,8 +146,9 @@ def _sizes(page: Page, summary: Summary, settings: Settings) -> None:
     page.table(('width x height', 'images'), [(f'{width} x {height}', count) for (height, width), count
                                               in listed[:10]],
                f'{len(listed)} sizes, the most frequent first.' if len(listed) > 10 else '')
-    page.text(f'Trained on crops of {settings.crop[1]} x {settings.crop[0]} pixels of images of at most '
-              f'{settings.scale[0]} x {settings.scale[1]}, {settings.iterations:,} iterations of {settings.batch}.')
+    images = 'of at most {} x {}'.format(*settings.scale) if settings.scale else 'of their own size'
+    page.text(f'Trained on crops of {settings.crop[1]} x {settings.crop[0]} pixels of images {images}, '
+              f'{settings.iterations:,} iterations of {settings.batch}.')
     if summary.takes_bands:
         page.table(('band', 'mean', 'std'), [(number, f'{mean:.5g}', f'{std:.5g}') for number, (mean, std)
                                              in enumerate(zip(summary.mean, summary.std, strict=True))],

@@ -1,4 +1,5 @@
 """Which images train and which validate: by lists, or drawn."""
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def split_by_lists(pairs: Iterable[Pair], root: Path, lists: dict[str, Path]) ->
     """
     known: dict[str, list[Pair]] = {}
     for one in pairs:
-        relative = one.image.resolve().relative_to(root.resolve())
+        relative = Path(os.path.relpath(one.image, root))
         parts = [relative.as_posix(), *('/'.join(relative.parts[at:]) for at in range(1, len(relative.parts)))]
         for name in {*parts, *(str(Path(part).with_suffix('')) for part in parts)}:
             known.setdefault(name, []).append(one)
@@ -43,9 +44,18 @@ def split_by_lists(pairs: Iterable[Pair], root: Path, lists: dict[str, Path]) ->
     return found
 
 
+def listed_names(file: Path) -> list[str]:
+    """Returns the names of the images that a file lists, without folders and endings.
+
+    Raises:
+        DataError: It cannot be read, or lists none.
+    """
+    return [Path(line.split()[0]).stem for line in _lines(file)]
+
+
 def _lines(file: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in file.read_text(encoding='utf-8').splitlines()]
+        lines = [line.strip() for line in file.read_text(encoding='utf-8').split('\n')]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(file, f'cannot be read as a list of images ({one_line(error)})',
                         'give a text with a name per line') from error

@@ -26,6 +26,10 @@ def table_of_indices(summary: Summary, entries: list[ClassEntry] | None, looks: 
         InputError: Classes and labels do not fit, or in several ways.
     """
     meaning = find_meaning(looks.places(), _by_palette(entries, looks), zero, void, layout.ignores_others)
+    beyond = [place for place, value in enumerate(meaning.values) if value > IGNORED]
+    if beyond:
+        raise InputError(f'{meaning.classes[beyond[0]].name} has label {meaning.values[beyond[0]]}, labels of 8 bits '
+                         'go up to 255; give classes the labels that the files have')
     _tell_meaning(summary, meaning, looks)
     return dict(zip(meaning.values, range(len(meaning.values)), strict=True))
 
@@ -112,7 +116,7 @@ def _tell_meaning(summary: Summary, meaning: Meaning, looks: Looks) -> None:
         summary.reduce_zero_label = True
     elif not meaning.is_plain:
         summary.label_values = meaning.values
-        summary.void_values = [value for value in meaning.void if value != IGNORED]
+        summary.void_values = [value for value in meaning.void if value < IGNORED]  # of 8 bits, or converted
 
 
 def _zero_of(looks: Looks, layout: Layout) -> str:

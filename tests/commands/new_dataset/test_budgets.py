@@ -13,8 +13,8 @@ def test_everything_fits(budget, sizes, images, keep):
     found = settings_for(budget, sizes, images, keep)
     for side, step in zip(found.crop, found.stride, strict=True):
         assert side % budget.tokens == 0 and 0 < step <= side <= max(budget.crop, budget.tokens)
-        assert side <= max(found.scale[1], budget.tokens)
-    assert found.scale[0] >= found.scale[1] > 0 and (keep or found.scale[1] <= budget.short_side)
+        assert keep or side <= max(found.scale[1], budget.tokens)
+    assert found.scale is None if keep else 0 < found.scale[1] <= min(found.scale[0], budget.short_side)
     assert budget.least <= found.iterations <= budget.most and found.interval * 5 <= max(found.iterations, 500)
     assert 1 <= found.batch <= budget.batch and found.warm_up < found.iterations
     assert not (keep and found.is_scaled)

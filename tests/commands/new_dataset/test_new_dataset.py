@@ -6,31 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
-from own_sets import COLOURS, NAMES, SIZE, image_of, labels_of, make, save, write_coco, write_folders
+from own_sets import (
+    COLOURS,
+    NAMES,
+    SIZE,
+    check_config,
+    image_of,
+    labels_of,
+    make,
+    save,
+    truths,
+    write_coco,
+    write_folders,
+)
 from PIL import Image
 
 from mmseg_vittm.commands.new_dataset.class_lists import ClassEntry
 from mmseg_vittm.commands.new_dataset.new_dataset import FaultsFound
 from mmseg_vittm.datasets.paired import read_pairs
 from mmseg_vittm.errors import InputError
-from mmseg_vittm.stack import DATASETS
 
 ABC = ','.join(NAMES)
-
-
-def truths(config: Path, split: str = 'val') -> dict[str, np.ndarray]:
-    """The labels that a config's data set gives, by the name of the image; void is 255."""
-    cfg = Config.fromfile(str(config))
-    dataset = cfg[f'{split}_dataloader'].dataset
-    dataset.update(test_mode=True, pipeline=[step for step in dataset.pipeline if step.type == 'LoadAnnotations'])
-    built = DATASETS.build(dict(type='CheckedDataset', dataset=dataset, test_mode=True))
-    return {Path(sample['img_path']).stem: sample['gt_seg_map'] for sample in built}
-
-
-def check(config: Path, split: str = 'val') -> None:
-    """All labels are those that the images were drawn by."""
-    found = truths(config, split)
-    assert found and all((labels == labels_of(int(name.split('_')[1]))).all() for name, labels in found.items())
 
 
 @pytest.mark.parametrize('images,labels', [('images', 'annotations'), ('img_dir', 'ann_dir'), ('imgs', 'masks')])
@@ -38,8 +34,8 @@ def test_folders_with_splits(tmp_path, mmseg_scope, images, labels):
     root = write_folders(tmp_path / 'set', splits=('train', 'val', 'test'), images=images, labels=labels)
     summary = make(tmp_path, root, classes=ABC)
     assert {split: len(pairs) for split, pairs in summary.pairs.items()} == dict(train=2, val=2, test=2)
-    check(tmp_path / 'mine.py')
-    check(tmp_path / 'mine.py', 'test')
+    check_config(tmp_path / 'mine.py')
+    check_config(tmp_path / 'mine.py', 'test')
     assert summary.pixels.sum() == 2 * SIZE[0] * SIZE[1] and summary.classes == NAMES
     report = (tmp_path / 'mine/report.html').read_text()
     assert 'src="http' not in report and 'href=' not in report and report.count('<img') == 6 and 'sky' in report
@@ -55,7 +51,7 @@ def test_two_folders_and_a_seeded_share(tmp_path, mmseg_scope):
     assert again.pairs == summary.pairs and (tmp_path / 'mine/val.txt').read_text() == first
     other = make(tmp_path, root / 'images', root / 'labels', classes=ABC, val_share=0.3, seed=2, overwrite=True)
     assert other.pairs != summary.pairs
-    check(tmp_path / 'mine.py')
+    check_config(tmp_path / 'mine.py')
 
 
 def test_train_and_val_first(tmp_path, mmseg_scope):
@@ -68,7 +64,7 @@ def test_train_and_val_first(tmp_path, mmseg_scope):
     shutil.rmtree(root / 'images')
     shutil.rmtree(root / 'labels')
     assert len(make(tmp_path, root, classes=ABC).pairs['val']) == 2
-    check(tmp_path / 'mine.py')
+    check_config(tmp_path / 'mine.py')
 
 
 @pytest.mark.parametrize('image,label', [('{}_sat.png', '{}_mask.png'), ('{}.png', '{}-label.png'),
@@ -76,7 +72,7 @@ def test_train_and_val_first(tmp_path, mmseg_scope):
 def test_names_that_end_differently(tmp_path, mmseg_scope, image, label):
     root = write_folders(tmp_path / 'set', image_name=image, label_name=label)
     make(tmp_path, root, classes=ABC)
-    check(tmp_path / 'mine.py')
+    check_config(tmp_path / 'mine.py')
 
 
 def test_cityscapes(tmp_path, mmseg_scope):
@@ -102,7 +98,7 @@ def test_voc(tmp_path, mmseg_scope):
     summary = make(tmp_path, root)
     assert summary.classes[:2] == ['background', 'aeroplane'] and len(summary.classes) == 21
     assert [len(summary.pairs[split]) for split in ('train', 'val')] == [4, 2]
-    check(tmp_path / 'mine.py')
+    check_config(tmp_path / 'mine.py')
 
 
 def test_masks_of_cvat(tmp_path, mmseg_scope):
@@ -112,7 +108,7 @@ def test_masks_of_cvat(tmp_path, mmseg_scope):
         f'{name}:{",".join(map(str, colour))}::\n' for name, colour in zip(NAMES, COLOURS, strict=True)))
     summary = make(tmp_path, root)
     assert summary.classes == NAMES and summary.palette == [tuple(map(int, colour)) for colour in COLOURS]
-    check(tmp_path / 'mine.py')
+    check_config(tmp_path / 'mine.py')
 
 
 @pytest.mark.parametrize('prefix', ['', 'images/', '../../label-studio/data/media/upload/1/0a1b2c3d-'])
@@ -187,7 +183,7 @@ def test_labels_that_are_converted(tmp_path, mmseg_scope, change, note):
     summary = make(tmp_path, root, classes=given)
     assert any(note in sentence for sentence in summary.said)
     assert all(path.read_bytes() == content for path, content in before.items())
-    check(tmp_path / 'mine.py')
+    check_config(tmp_path / 'mine.py')
     written = sorted((root / 'labels_index').rglob('*.png'))
     assert len(written) == 6 and Image.open(written[0]).mode == 'L'
     (tmp_path / 'mine.py').unlink()
@@ -221,7 +217,7 @@ def test_a_palette_says_which_label_is_which(tmp_path, mmseg_scope):
         f'{name} {" ".join(map(str, colour))}\n' for name, colour in zip(NAMES, COLOURS, strict=True)))
     summary = make(tmp_path, root)
     assert summary.label_values == [5, 9, 2] and not (root / 'labels_index').exists()
-    check(tmp_path / 'mine.py')
+    check_config(tmp_path / 'mine.py')
 
 
 @pytest.mark.parametrize('values,wishes,config,void', [
@@ -327,7 +323,7 @@ def test_what_has_no_partner_can_be_left_out(tmp_path, mmseg_scope):
     summary = make(tmp_path, root, classes=ABC, allow_missing=True)
     assert len(summary.pairs['train']) == 2
     assert 'Files left out: 1' in (tmp_path / 'mine/report.html').read_text()
-    check(tmp_path / 'mine.py', 'train')
+    check_config(tmp_path / 'mine.py', 'train')
 
 
 def test_suspicious_pairs_come_first(tmp_path):

@@ -38,7 +38,7 @@ def error_of(config, work, processes=1, **killer) -> list[str]:
     path = config.with_name(f'{work.name}.py')
     path.write_text(config.read_text() + f'custom_hooks.append({dict(type="WorkerKiller", **killer)!r})\n')
     run = start(path, work, *WORKERS, processes=processes)
-    assert run.wait(100) == [2] * processes, [run.output(rank)[-3000:] for rank in range(processes)]
+    assert run.wait(100) == [2] * processes, [run.output(rank)[-9000:] for rank in range(processes)]
     outputs = [run.output(rank) for rank in range(processes)]
     assert not any('Traceback' in output for output in outputs), outputs
     lines = [[line for line in output.splitlines() if line.startswith('error: ')] for output in outputs]
