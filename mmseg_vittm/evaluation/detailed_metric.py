@@ -27,11 +27,13 @@ class DetailedMetric(BaseMetric):
     - `aAcc`, `mIoU`, `mAcc`: `IoUMetric`'s.
     - `mBIoU`: the mean Boundary IoU, see `boundary.count_boundaries`.
     - `ECE`: the expected calibration error, see `calibration.calibration_error`, by the softmax of the final logits in
-      the truth's size. A SlideSegmentor says it with `test_cfg.with_confidence`, EncoderDecoder always; where a
-      segmentor does not, it is left out with a warning.
+      the truth's size. A SlideSegmentor says it with `test_cfg.with_confidence`, EncoderDecoder and SlideTTAModel
+      always; where a segmentor does not, or gives logits that are not those of its labels (SegTTAModel), it is left
+      out with a warning.
 
     Frames of videos without labels are passed over. `details` has everything else. Of an image some numbers are kept,
-    of the order of a kilobyte; no logits, no labels. Of several processes, what is scored is what one would score.
+    of the order of a kilobyte; no logits, no labels. Of several processes, what is scored is what one would score; of
+    videos whose frames are not all labelled with `VideoSampler`, since `DefaultSampler` deals some out twice.
 
     Args:
         ignore_index: Label of void pixels, which count nowhere.
@@ -139,8 +141,8 @@ class DetailedMetric(BaseMetric):
         scores = self.details.scores()
         if 'ECE' not in scores:
             MMLogger.get_current_instance().warning(
-                'DetailedMetric: ECE is left out: the segmentor does not say how sure it is; set '
-                'model.test_cfg.with_confidence=True')
+                'DetailedMetric: ECE is left out: the segmentor does not say how sure it is of its labels; set '
+                "model.test_cfg.with_confidence=True, or tta_model.type='SlideTTAModel'")
         return {name: round(100 * value, 2) for name, value in scores.items()}
 
 
@@ -161,6 +163,9 @@ def _confidence(sample: dict) -> Tensor | None:
              if name in sample}
     if not {'confidence', 'seg_logits'} & set(given):
         return None
+    logits = given['seg_logits'].data if 'confidence' not in given else ()
+    if len(logits) > 1 and (logits.argmax(0) != given['pred_sem_seg'].data.reshape(logits.shape[1:])).any():
+        return None  # of one view of several
     found = SegDataSample()
     found.set_data(given)
     return confidence_of(found)

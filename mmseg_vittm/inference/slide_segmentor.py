@@ -143,8 +143,42 @@ def gives_logits(head: nn.Module) -> bool:
 
 @MODELS.register_module()
 class SlideTTAModel(SegTTAModel):
-    """MMSegmentation's test-time augmentation, which needs logits: asks a SlideSegmentor for them."""
+    """MMSegmentation's test-time augmentation, which needs logits: asks a SlideSegmentor for them.
+
+    Merged samples have the mean probability of each pixel's label as `confidence` (1, H, W), and no `seg_logits`, which
+    would be those of one view. Of a head of one channel the labels are those of the mean probability, where
+    MMSegmentation takes the sigmoid of probabilities.
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.module.test_cfg['with_logits'] = True
+
+    def merge_preds(self, data_samples_list: list[list[SegDataSample]]) -> list[SegDataSample]:
+        """Returns one prediction of several views of each image.
+
+        Args:
+            data_samples_list: Of each image, what the segmentor gave of its views, in the original size and not
+                flipped, with `seg_logits` (C, H, W).
+
+        Returns:
+            One sample per image with `pred_sem_seg` and `confidence`.
+        """
+        for views in data_samples_list:
+            for view in views:
+                view.pop('confidence', None)
+        logits = [[view.seg_logits.data for view in views] for views in data_samples_list]
+        merged = super().merge_preds(data_samples_list)
+        for sample, views in zip(merged, logits, strict=True):
+            if len(views[0]) == 1:
+                probable = torch.stack(views).mean(0)
+                labels = probable > self.module.decode_head.threshold
+                sample.set_data(dict(pred_sem_seg=PixelData(data=labels.to(probable))))
+                confidence = torch.where(labels, probable, 1 - probable)
+            else:
+                chosen = sample.pred_sem_seg.data.reshape(1, *views[0].shape[1:])
+                confidence = sum((view.gather(0, chosen) - view.logsumexp(0, keepdim=True)).exp()
+                                 for view in views) / len(views)
+            del sample.seg_logits
+            sample.set_data(dict(confidence=PixelData(data=confidence.float())))
+        return merged

@@ -101,6 +101,14 @@ def test_without_confidence_there_is_no_calibration(log_lines):
     assert any('with_confidence=True' in line for line in log_lines.of('WARNING'))
 
 
+def test_logits_of_one_view_are_not_those_of_the_labels(log_lines):
+    """SegTTAModel leaves them in the sample that has the labels of all views."""
+    given = samples(1)
+    given[0]['seg_logits'] = dict(data=given[0]['seg_logits']['data'].flip(2))
+    assert 'ECE' not in scores(given[:1], metric())
+    assert any('SlideTTAModel' in line for line in log_lines.of('WARNING'))
+
+
 def test_a_head_of_one_channel():
     """Its `seg_logits` are probabilities of the second class, and its labels floats."""
     probable = torch.tensor([[0.9, 0.2, 0.6, 0.4]])

@@ -13,6 +13,7 @@ from tiny_models import ROOT
 from torch import nn
 
 import mmseg_vittm  # noqa: F401  (registers)
+from mmseg_vittm.inference.prediction import confidence_of
 from mmseg_vittm.inference.slide_segmentor import SlideSegmentor, SlideTTAModel
 from mmseg_vittm.measure.benchmark.peak import peak_mib
 
@@ -248,8 +249,35 @@ def test_test_time_augmentation_gets_logits():
     for model in (stock, ours):
         tta = SlideTTAModel(model)
         predictions = [[model.predict(view, samples(view, (90, 150), img_path='x', **meta))[0] for view, meta in views]]
-        merged.append(tta.merge_preds(predictions)[0].pred_sem_seg.data)
+        probable = torch.stack([one.seg_logits.data.softmax(0) for one in predictions[0]]).mean(0)
+        [found] = tta.merge_preds(predictions)
+        assert 'seg_logits' not in found and found.confidence.data.shape == (1, 90, 150)
+        assert torch.allclose(confidence_of(found), probable.amax(0), atol=1e-5)
+        merged.append(found.pred_sem_seg.data)
     assert (merged[0] == merged[1]).float().mean() >= 0.9999
+
+
+def test_test_time_augmentation_with_confidence_asked_for():
+    _, ours = pair(SLIDE | dict(with_confidence=True))
+    images, tta = smooth(100, 130), SlideTTAModel(ours)
+    views = [(images, {}), (images.flip(3), dict(flip=True, flip_direction='horizontal'))]
+    given = [ours.predict(view, samples(view, (90, 150), img_path='x', **meta))[0] for view, meta in views]
+    of_views = [one.confidence.data for one in given]
+    [found] = tta.merge_preds([given])
+    assert not any(torch.allclose(found.confidence.data, one, atol=1e-4) for one in of_views)
+
+
+def test_test_time_augmentation_of_one_channel():
+    """Labels are those of the mean probability; the view alone is what it was."""
+    _, ours = pair(SLIDE, classes=2, out_channels=1, threshold=0.4,
+                   loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
+    images = smooth(100, 130)
+    [alone] = ours.predict(images, samples(images, (90, 150), img_path='x'))
+    labels, probable = alone.pred_sem_seg.data.clone(), alone.seg_logits.data.clone()
+    assert 0 < labels.mean() < 1
+    [found] = SlideTTAModel(ours).merge_preds([[alone]])
+    assert torch.equal(found.pred_sem_seg.data, labels)
+    assert torch.equal(found.confidence.data, torch.where(labels > 0, probable, 1 - probable))
 
 
 @pytest.mark.parametrize('stem', ['ADE_val_00000001', 'ADE_val_00000002', 'ADE_val_00000003'])

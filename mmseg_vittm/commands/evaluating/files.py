@@ -38,9 +38,9 @@ def write_results(folder: Path, results: Results) -> None:
     for name, by_ending in figures.items():
         for ending, content in by_ending.items():
             write_whole(folder / f'{name}.{ending}', content)
+    write_whole(folder / REPORT, render_report(results, {name: files['svg'] for name, files in figures.items()}))
     if results.worst:
         write_whole(folder / WORST, encoded(contact_sheet(results), 'jpeg'))
-    write_whole(folder / REPORT, render_report(results, {name: files['svg'] for name, files in figures.items()}))
 
 
 def class_rows(results: Results) -> list[tuple]:

@@ -13,6 +13,7 @@ TITLES = ('input', 'truth', 'prediction', 'wrong pixels')
 TEXT, HEAD = 15, 20  # pixels
 LEAST = 240  # pixels: height of a panel, or nearly
 NARROWEST = 1100  # pixels, of the sheet: room for captions
+HIGHEST = 30_000  # pixels, of the sheet, of which JPEG takes 65,500: what is more is in the report alone
 LEGEND = 40  # classes in the legend at most
 MISSED = 4  # classes that a caption names
 
@@ -60,11 +61,19 @@ def caption(image: Thumbnail, number: int, results: Results) -> str:
 
 
 def contact_sheet(results: Results) -> np.ndarray:
-    """Returns the worst images below each other with their captions, (h, w, 3) uint8 RGB, under a legend."""
-    strips = [strip(panels_of(image, results), titles=number == 0) for number, image in enumerate(results.worst)]
+    """Returns the worst images below each other with their captions, (h, w, 3) uint8 RGB, under a legend.
+
+    As many as there is room for, see `HIGHEST`.
+    """
+    strips, line, high = [], TEXT + MARGIN, 0
+    for image in results.worst:
+        one = strip(panels_of(image, results), titles=not strips)
+        high += one.shape[0] + line + 2 * MARGIN
+        if high > HIGHEST:
+            break
+        strips.append(one)
     font = ImageFont.load_default(size=TEXT)
     width = max([NARROWEST, *(one.shape[1] for one in strips)])
-    line = TEXT + MARGIN
     seen = _seen(results)
     legend = _legend_places([results.classes[place] for place in seen], font, width)
     top = 2 * MARGIN + HEAD + line * (legend[-1][1] + 1 if legend else 0) + MARGIN
@@ -77,7 +86,7 @@ def contact_sheet(results: Results) -> np.ndarray:
         x, y = MARGIN + left, 2 * MARGIN + HEAD + row * line
         draw.rectangle((x, y, x + TEXT, y + TEXT), fill=tuple(map(int, results.palette[place])), outline='gray')
         draw.text((x + TEXT + 5, y + TEXT / 2), results.classes[place], fill='black', font=font, anchor='lm')
-    for number, (image, picture) in enumerate(zip(results.worst, strips, strict=True), 1):
+    for number, (image, picture) in enumerate(zip(results.worst, strips, strict=False), 1):
         draw.text((MARGIN, top + line / 2), _cut(caption(image, number, results), font, width), fill='black', font=font,
                   anchor='lm')
         canvas.paste(Image.fromarray(picture), (MARGIN, top + line))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...errors import printable
 from ...evaluation.details import Details
 from ...evaluation.worst import Thumbnail
 
@@ -46,9 +47,9 @@ class Results:
         return self.details.classes
 
     def short_name(self, path: str) -> str:
-        """Returns the path of an image below the folder that holds all of them."""
+        """Returns the path of an image below the folder that holds all of them, as a text."""
         folders = {os.path.dirname(os.path.abspath(image.name)) for image in self.details.images}
-        return Path(os.path.relpath(os.path.abspath(path), os.path.commonpath(folders))).as_posix()
+        return printable(Path(os.path.relpath(os.path.abspath(path), os.path.commonpath(folders))).as_posix())
 
 
 def percent(value: float, digits: int = DIGITS) -> str:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from mmengine.registry import DefaultScope
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from ...datasets.bands.load_bands import LoadBands
+from ...datasets.checked_transforms import steps_in
 from ...datasets.listing import built_folders, built_leaves
 from ...engine.checked_data import checked, num_classes
 from ...engine.processes.named_deaths import named_deaths
@@ -134,8 +137,16 @@ def evaluate(cfg: Config, checkpoint: str, metric: DetailedMetric, wishes: Wishe
     return Results(
         config=str(cfg.filename), checkpoint=checkpoint, split=wishes.split, details=metric.details,
         worst=metric.worst, palette=palette, boundary=wishes.boundary, conditions=conditions,
-        is_bgr=bool((cfg.model.get('data_preprocessor') or {}).get('bgr_to_rgb')),
+        is_bgr=_gives_bgr(cfg, next(built_leaves(loader.dataset))),
         left_out=getattr(loader.dataset, 'left_out', []))
+
+
+def _gives_bgr(cfg: Config, dataset: Dataset) -> bool:
+    """Whether a data set's pipeline reads images with blue first, as MMSegmentation's does; if unknown, by the cfg."""
+    for step in steps_in(getattr(dataset, 'pipeline', ())):
+        if isinstance(step, (LoadBands, LoadImageFromFile)):
+            return isinstance(step, LoadImageFromFile)
+    return bool((cfg.model.get('data_preprocessor') or {}).get('bgr_to_rgb'))
 
 
 def _loader(cfg: Config, out: str) -> DataLoader:

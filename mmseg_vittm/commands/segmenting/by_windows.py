@@ -35,3 +35,11 @@ def goes_by_windows(file: Path, by_windows: str = 'auto') -> bool:
         return False
     return (file.suffix.lower() not in READ_BY_OTHERS or info.has_georeference or info.bands != 3
             or info.dtype != 'uint8' or info.width * info.height > MOST_PIXELS)
+
+
+def may_go_whole(file: Path) -> bool:
+    """Tells whether an image that goes by windows of itself can go through the model like a photograph, too."""
+    if file.suffix.lower() not in READ_BY_OTHERS:
+        return False
+    info = raster_info(file)
+    return info.bands in (1, 3, 4) and info.dtype in ('uint8', 'uint16') and info.width * info.height <= MOST_PIXELS

@@ -15,7 +15,7 @@ from ...inference.prediction import Prediction
 from ...inference.predictor import Predictor
 from ...outputs import refuse_existing
 from ..progress import bar_columns, open_console
-from .by_windows import goes_by_windows
+from .by_windows import goes_by_windows, may_go_whole
 from .large_image import segment_large
 from .media import is_video, list_media
 from .results import Results
@@ -36,6 +36,7 @@ class Plan:
         keep_going: Segment the other files where one cannot be segmented.
         tile: Side of the tiles that images which go by windows are cut into; None is the size of training.
         overlap: Pixels that neighbouring tiles share; None is an eighth of their side.
+        by_windows: See `segment_files`.
     """
     files: list[Path]
     problems: dict[Path, InputError | OutputError]
@@ -44,6 +45,7 @@ class Plan:
     keep_going: bool
     tile: int | None = None
     overlap: int | None = None
+    by_windows: str = 'auto'
 
 
 def plan_files(path: str, out: str, opacity: float = 0.5, overwrite: bool = False, keep_going: bool = False,
@@ -91,7 +93,7 @@ def plan_files(path: str, out: str, opacity: float = 0.5, overwrite: bool = Fals
         raise _one_of(problems)
     files = [file for file in files if file not in problems]
     refuse_existing(chain.from_iterable(map(results.existing, files)), overwrite)
-    return Plan(files, problems, results, opacity, keep_going, tile, overlap)
+    return Plan(files, problems, results, opacity, keep_going, tile, overlap, by_windows)
 
 
 def _one_of(problems: dict[Path, InputError | OutputError]) -> InputError | OutputError:
@@ -137,16 +139,14 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
         OutputError: A result cannot be written.
     """
     predictor, results, failed = Predictor(model), plan.results, []
-    if results.by_windows:
-        check_model(model)
-        grid_of(model, (1, 1), None if plan.tile is None else (plan.tile, ) * 2, plan.overlap)  # whether they are right
+    refused = _refused(model, plan)
     logger = MMLogger.get_current_instance()
 
     def fail(file: Path, error: InputError | OutputError) -> None:
         logger.error(str(error))
         failed.append(file)
 
-    for file, error in plan.problems.items():
+    for file, error in [*plan.problems.items(), *refused.items()]:
         fail(file, error)
     images = [file for file in plan.files if not is_video(file) and file not in results.by_windows]
     with Progress(*bar_columns(), console=open_console()) as progress:
@@ -158,7 +158,8 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
             else:
                 results.write_image(file, result, plan.opacity)
             progress.advance(task)
-        for file in (file for file in plan.files if is_video(file) or file in results.by_windows):
+        progress.advance(task, len(refused))
+        for file in (file for file in plan.files if is_video(file) or file in results.by_windows - refused.keys()):
             segment = _segment_video if is_video(file) else _segment_large
             try:
                 segment(predictor, file, plan, progress)
@@ -172,6 +173,30 @@ def segment_planned(model: nn.Module, plan: Plan) -> None:
     if failed:
         raise InputError(f'{len(failed)} of {len(plan.files) + len(plan.problems)} inputs failed, see above: '
                          f'{", ".join(map(str, failed))}')
+
+
+def _refused(model: nn.Module, plan: Plan) -> dict[Path, InputError]:
+    """Returns the images that a model cannot segment by windows, with the reason; small colours go the usual way then.
+
+    Raises:
+        InputError: There are such, and the others are not to go on without them; or `tile` or `overlap` is wrong.
+    """
+    results = plan.results
+    if not results.by_windows:
+        return {}
+    try:
+        check_model(model)
+    except InputError as error:
+        for file in [file for file in results.by_windows if plan.by_windows == 'auto' and may_go_whole(file)]:
+            results.by_windows.remove(file)
+            results.claim(file)
+            refuse_existing(results.existing(file), results.overwrite)
+        refused = {file: InputError(f'{file}: {error}') for file in plan.files if file in results.by_windows}
+        if refused and not plan.keep_going:
+            raise _one_of(refused) from error
+        return refused
+    grid_of(model, (1, 1), None if plan.tile is None else (plan.tile, ) * 2, plan.overlap)  # whether they are right
+    return {}
 
 
 def _segment_large(predictor: Predictor, file: Path, plan: Plan, progress: Progress) -> None:

@@ -27,14 +27,15 @@ def label_counts(dataset: Sequence) -> np.ndarray:
             as empty where a `CheckedDataset` is to pass over bad data.
 
     Returns:
-        (N, 255) int64. Void pixels are not counted.
+        (N, 255) int64. Void pixels, and labels beyond the classes, are not counted.
 
     Raises:
         DataError: A label cannot be read.
         InputError: The data set has no labels.
     """
     whole = getattr(dataset, 'dataset', dataset)
-    load = next((step for leaf in built_leaves(whole) for step in steps_in(leaf.pipeline)
+    leaves = list(built_leaves(whole))
+    load = next((step for leaf in leaves for step in steps_in(leaf.pipeline)
                  if isinstance(step, LoadAnnotations)), None)
     if load is None:
         raise InputError(f'{type(whole).__name__}: its pipeline loads no labels (LoadAnnotations), by which images '
@@ -53,11 +54,15 @@ def label_counts(dataset: Sequence) -> np.ndarray:
             return np.zeros(255, np.int64)
         return np.bincount(results['gt_seg_map'].ravel(), minlength=256)[:255]
 
+    classes = len(getattr(whole, 'metainfo', {}).get('classes') or ()) or 255
+    void = [index for leaf in leaves if 0 <= (index := getattr(leaf, 'ignore_index', 255)) < 255]
     rank, world_size = get_dist_info()
     own = _counted(count, range(rank, len(dataset), world_size))
     counts = np.zeros((len(dataset), 255), np.int64)
     for first, part in enumerate(all_gather_object(own)):
         counts[first::world_size] = part
+    counts[:, classes:] = 0
+    counts[:, void] = 0
     return counts
 
 

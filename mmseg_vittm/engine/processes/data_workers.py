@@ -3,6 +3,7 @@ import functools
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
@@ -31,6 +32,7 @@ def begin_worker(initialise: Callable[[int], None] | None, training: int, number
         training: The training process, which is not the parent where a fork server is.
         number: The worker's.
     """
+    sys.excepthook = functools.partial(_pass_over_lost_connections, sys.excepthook)
     for name in ('SIGINT', 'SIGUSR1'):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -39,6 +41,12 @@ def begin_worker(initialise: Callable[[int], None] | None, training: int, number
         threading.Thread(target=_end_by, args=[(training, os.getppid())], daemon=True).start()
     if initialise is not None:
         initialise(number)
+
+
+def _pass_over_lost_connections(report: Callable[..., None], kind: type[BaseException], *rest: object) -> None:
+    """Reports an error of a worker's thread, but not that the training process, which ends, took no more from it."""
+    if not issubclass(kind, (ConnectionError, EOFError)):
+        report(kind, *rest)
 
 
 def _end_by(processes: tuple[int, ...]) -> None:

@@ -2,14 +2,20 @@
 import csv
 import io
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmseg.registry import TRANSFORMS
 from plotted import texts_of
 from rich.console import Console
 
+from mmseg_vittm.commands.evaluating import pictures
 from mmseg_vittm.commands.evaluating.confusion_figure import NUMBERED, confusion_figure
 from mmseg_vittm.commands.evaluating.files import class_csv, class_table, summary, write_results
 from mmseg_vittm.commands.evaluating.findings import findings
@@ -17,6 +23,7 @@ from mmseg_vittm.commands.evaluating.pictures import caption, contact_sheet, pan
 from mmseg_vittm.commands.evaluating.reliability_figure import reliability_figure
 from mmseg_vittm.commands.evaluating.report import render_report
 from mmseg_vittm.commands.evaluating.results import FILES, Results
+from mmseg_vittm.commands.evaluating.scoring import _gives_bgr
 from mmseg_vittm.evaluation import DetailedMetric
 from mmseg_vittm.evaluation.calibration import Reliability
 from mmseg_vittm.visualization.style import BLUE, FAINT, RED, house_style
@@ -146,6 +153,38 @@ def places(picture: np.ndarray, part: np.ndarray) -> list[tuple[int, int]]:
     height, width = part.shape[:2]
     return [(y, x) for y in range(picture.shape[0] - height + 1) for x in (8, ) if x + width <= picture.shape[1]
             and (picture[y:y + height, x:x + width] == part).all()]
+
+
+def test_a_sheet_is_no_higher_than_a_jpeg_can_be(tmp_path, monkeypatch):
+    """All are in the report; the sheet has as many as there is room for."""
+    found = results([GUESS] * 40, worst=40)
+    monkeypatch.setattr(pictures, 'HIGHEST', 2000)
+    sheet = contact_sheet(found)
+    assert 1500 < sheet.shape[0] < 2300
+    write_results(tmp_path, found)
+    assert (tmp_path / 'report.html').read_text().count('image/jpeg') == 40
+    monkeypatch.undo()
+    assert pictures.HIGHEST < 65_000
+
+
+def test_names_that_are_no_text(tmp_path):
+    found = results()
+    for image in found.details.images:
+        object.__setattr__(image, 'name', '/data/\udcff/a.png')
+    for image in found.worst:
+        object.__setattr__(image, 'score', replace(image.score, name='/data/\udcff/a.png'))
+    write_results(tmp_path, found)
+    assert r'\xff' in found.short_name('/data/b/\udcff.png')
+
+
+@pytest.mark.parametrize('step,swap,bgr', [
+    ('LoadBands', True, False), ('LoadBands', False, False), ('LoadImageFromFile', False, True),
+    ('LoadImageFromFile', True, True), ('RandomFlip', True, True), ('RandomFlip', False, False)])
+def test_which_colour_comes_first(mmseg_scope, step, swap, bgr):
+    """What reads the images decides; only where that is unknown, what the model does with them."""
+    reader = TRANSFORMS.build(dict(type=step) | (dict(prob=0.5) if step == 'RandomFlip' else {}))
+    cfg = Config(dict(model=dict(data_preprocessor=dict(bgr_to_rgb=swap))))
+    assert _gives_bgr(cfg, SimpleNamespace(pipeline=Compose([reader]))) is bgr
 
 
 def test_a_caption_wider_than_the_sheet_is_cut():

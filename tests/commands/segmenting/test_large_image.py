@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from limited import tree, with_small_files
+from mmseg.models import EncoderDecoder
 from PIL import Image
 from rasters import SLIDE, drawn, save_raster, tiny_segmentor
 
@@ -107,6 +108,30 @@ def test_photographs_and_rasters_in_one_folder(tmp_path, capsys):
                                                                                'd.img.tif'}
         assert '4/4' in capsys.readouterr().out
     with pytest.raises(InputError, match=r'c\.tif\.tif.*there already; .* overwrite=True'):
+        segment_files(model, str(folder / 'c.tif'), str(tmp_path / 'out'))
+
+
+def test_a_model_that_is_not_for_windows(tmp_path):
+    """Small TIFFs of colours go through it like photographs; of the others each fails by itself."""
+    folder = tmp_path / 'in'
+    folder.mkdir()
+    Image.fromarray(drawn(50, 60, 3)).save(folder / 'a.png')
+    save_raster(folder / 'b.tif', drawn(50, 60, 1))
+    save_raster(folder / 'c.tif', drawn(50, 60, 3), **PLACE)
+    save_raster(folder / 'd.tif', drawn(50, 60, 8, 'uint16'), **PLACE)
+    model = tiny_segmentor(stock=True, test_cfg=dict(mode='whole'))
+    model.__class__ = EncoderDecoder
+    with pytest.raises(InputError, match=r'd\.tif: large images are for a SlideSegmentor'):
+        segment_files(model, str(folder), str(tmp_path / 'out'))
+    assert not list((tmp_path / 'out').rglob('*.png'))
+    with pytest.raises(InputError, match=r'1 of 4 inputs failed.*d\.tif'):
+        segment_files(model, str(folder), str(tmp_path / 'out'), keep_going=True)
+    assert {path.name for path in (tmp_path / 'out/labels').iterdir()} == {'a.png.png', 'b.tif.png', 'c.tif.png'}
+    with pytest.raises(InputError, match='large images are for a SlideSegmentor'):
+        segment_files(model, str(folder / 'c.tif'), str(tmp_path / 'other'), by_windows='always')
+    (tmp_path / 'out/labels/a.png.png').unlink()
+    (tmp_path / 'out/overlays/a.png.png').unlink()
+    with pytest.raises(InputError, match=r'c\.tif\.png.*there already'):
         segment_files(model, str(folder / 'c.tif'), str(tmp_path / 'out'))
 
 

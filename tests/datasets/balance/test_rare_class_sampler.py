@@ -25,8 +25,8 @@ def dataset(tmp_path, mmseg_scope):
     return build(root)
 
 
-def build(root, skip=False):
-    inner = dict(type='BaseSegDataset', data_root=str(root), img_suffix='.png',
+def build(root, skip=False, **options):
+    inner = dict(options, type='BaseSegDataset', data_root=str(root), img_suffix='.png',
                  data_prefix=dict(img_path='images', seg_map_path='labels'), metainfo=dict(classes=NAMES),
                  pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')])
     return DATASETS.build(dict(type='CheckedDataset', dataset=inner, bad_data='skip' if skip else 'error'))
@@ -39,6 +39,16 @@ def test_counts(dataset):
     assert counts[5].sum() == 0 and counts[3, 0] == area and counts.sum() == 11 * area
     both = ConcatDataset([dataset.dataset, dataset.dataset])
     assert (label_counts(both) == np.concatenate([counts, counts])).all()
+
+
+def test_void_by_another_number_is_no_class(tmp_path, mmseg_scope):
+    root = write_folders(tmp_path, count=6, splits=(), change=lambda labels: (labels > 0) * np.uint8(14))
+    built = build(root, ignore_index=14)
+    assert label_counts(built).sum(0).nonzero()[0].tolist() == [0]
+    assert RareClassSampler(built, seed=0).shares == pytest.approx([1 / 6] * 6)
+    (root / 'voids').mkdir()
+    built = build(write_folders(root / 'voids', count=6, splits=()), ignore_index=1)
+    assert label_counts(built).sum(0).nonzero()[0].tolist() == [0, 2]
 
 
 def test_what_a_pass_holds(dataset, log_lines):
