@@ -26,7 +26,8 @@ def named_deaths(more: str = '') -> Iterator[None]:
         TrainingError: A data worker or another process died.
     """
     for handler in MMLogger.get_current_instance().handlers:
-        handler.handleError = functools.partial(_pass_deaths_on, type(handler).handleError, handler)
+        if getattr(handler.handleError, 'func', None) is not _pass_deaths_on:
+            handler.handleError = functools.partial(_pass_deaths_on, handler.handleError)
     try:
         yield
     except Exception as error:  # PyTorch raises the death of a worker wherever the process happens to be
@@ -36,11 +37,11 @@ def named_deaths(more: str = '') -> Iterator[None]:
         raise TrainingError(f'{death}{more}') from error
 
 
-def _pass_deaths_on(handle_error: Callable[..., None], handler: logging.Handler, record: logging.LogRecord) -> None:
+def _pass_deaths_on(handle_error: Callable[[logging.LogRecord], None], record: logging.LogRecord) -> None:
     """Handles an error in writing a line of a log: usually by a note; but a death that was told just then is none."""
     if isinstance(sys.exc_info()[1], RuntimeError) and death_of_worker(sys.exc_info()[1]) is not None:
         raise
-    handle_error(handler, record)
+    handle_error(record)
 
 
 def _death_behind(error: Exception) -> TrainingError | None:
