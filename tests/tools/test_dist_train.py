@@ -14,14 +14,28 @@ from tool_runs import environment, free_port, in_the_foreground, losses, run_too
 TRAINS = re.compile(r'Iter\(train\) \[ *3/')
 
 
+def children(process: int) -> list[int]:
+    """The processes that one started."""
+    return [int(child) for threads in Path(f'/proc/{process}/task').glob('*/children')
+            for child in threads.read_text().split()]
+
+
 def processes_of(torchrun: int) -> list[Path]:
     """What torchrun started, as folders of /proc, in the order of their ranks."""
-    children = Path(f'/proc/{torchrun}/task/{torchrun}/children').read_text().split()
     ranks = {}
-    for child in map('/proc/{}'.format, children):
-        rank = re.search(rb'\0LOCAL_RANK=(\d+)\0', Path(child, 'environ').read_bytes())
-        ranks[int(rank[1])] = Path(child)
+    for child in map(str, children(torchrun)):
+        rank = re.search(rb'\0LOCAL_RANK=(\d+)\0', Path('/proc', child, 'environ').read_bytes())
+        ranks[int(rank[1])] = Path('/proc', child)
     return [ranks[rank] for rank in sorted(ranks)]
+
+
+def abort(torchrun: int) -> None:
+    """Makes what torchrun started, and what that started, say where it is, and end; needs `PYTHONFAULTHANDLER`."""
+    processes = children(torchrun)
+    for process in processes + [worker for parent in processes for worker in children(parent)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGABRT)
+    time.sleep(2)
 
 
 def test_two_processes_train_as_one(tmp_path):
@@ -43,13 +57,15 @@ def training(folder: Path, *options: object):
                            'train_cfg.max_iters=100000', 'train_cfg.val_interval=100000',
                            'default_hooks.checkpoint.interval=100000', *options)
     with open(log, 'w') as file:
-        run = subprocess.Popen(command, stdout=file, stderr=file, env=environment(PORT=free_port()),
-                               start_new_session=True, preexec_fn=in_the_foreground)
+        run = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True,
+                               preexec_fn=in_the_foreground, env=environment(PORT=free_port(), PYTHONFAULTHANDLER=1))
     processes = []
     try:
         until = time.monotonic() + 120
         while not TRAINS.search(log.read_text()):
-            assert time.monotonic() < until and run.poll() is None, log.read_text()[-3000:]
+            if time.monotonic() > until:
+                abort(run.pid)
+            assert time.monotonic() < until and run.poll() is None, log.read_text()[-40000:]
             time.sleep(0.1)
         processes = processes_of(run.pid)
         assert len(processes) == 2

@@ -143,6 +143,8 @@ def test_live_frames_that_come_too_fast(model, tmp_path, log_lines, monkeypatch)
     """Without `realtime` too: counted, and said once."""
     from mmseg_vittm.commands.streaming import stages
     monkeypatch.setattr(stages, 'LIVE_AHEAD', 3)
+    forward = model.backbone.forward
+    monkeypatch.setattr(model.backbone, 'forward', lambda images: time.sleep(0.05) or forward(images))
     served = Served('tcp', transport_stream(40, (96, 96)))
     report = stream(model, served.url(), tmp_path / 'out', reconnect=0)
     assert report['frames_read'] == 40 == report['frames_segmented'] + report['frames_dropped']
